@@ -1,0 +1,107 @@
+"""Which words drive which class, for Hugging Face text classifiers.
+
+Importing this package makes the model and its pipeline known to transformers' Auto classes, yet
+loads neither transformers nor torch: a published influence matrix is also read where there is no
+model.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import registration
+from .errors import (
+    AttnAttrError,
+    CorruptArtifactError,
+    IncompatibleError,
+    IncompleteCheckpointError,
+    InvalidInputError,
+    NonFiniteError,
+)
+
+if TYPE_CHECKING:
+    from .data import LabelledTexts, load_labelled
+    from .extraction import AttributionExtractor, extract, measure_gauge
+    from .influence import (
+        InfluenceAccumulator,
+        InfluenceMatrix,
+        attention_matrix,
+        class_matrix,
+        fold,
+    )
+    from .models.configuration_self_attentive import SelfAttentiveConfig
+    from .models.modeling_self_attentive import (
+        SelfAttentiveForSequenceClassification,
+        SelfAttentiveModel,
+        SelfAttentiveOutput,
+    )
+    from .models.pipeline_attention_attribution import AttentionAttributionPipeline
+    from .tokenization import train_tokenizer
+    from .training import TrainingResult, TrainingSettings, train
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AttentionAttributionPipeline": ".models.pipeline_attention_attribution",
+    "AttributionExtractor": ".extraction",
+    "InfluenceAccumulator": ".influence",
+    "InfluenceMatrix": ".influence",
+    "LabelledTexts": ".data",
+    "SelfAttentiveConfig": ".models.configuration_self_attentive",
+    "SelfAttentiveForSequenceClassification": ".models.modeling_self_attentive",
+    "SelfAttentiveModel": ".models.modeling_self_attentive",
+    "SelfAttentiveOutput": ".models.modeling_self_attentive",
+    "TrainingResult": ".training",
+    "TrainingSettings": ".training",
+    "attention_matrix": ".influence",
+    "class_matrix": ".influence",
+    "extract": ".extraction",
+    "fold": ".influence",
+    "load_labelled": ".data",
+    "measure_gauge": ".extraction",
+    "train": ".training",
+    "train_tokenizer": ".tokenization",
+}
+
+__all__ = [
+    "AttentionAttributionPipeline",
+    "AttnAttrError",
+    "AttributionExtractor",
+    "CorruptArtifactError",
+    "IncompatibleError",
+    "IncompleteCheckpointError",
+    "InfluenceAccumulator",
+    "InfluenceMatrix",
+    "InvalidInputError",
+    "LabelledTexts",
+    "NonFiniteError",
+    "SelfAttentiveConfig",
+    "SelfAttentiveForSequenceClassification",
+    "SelfAttentiveModel",
+    "SelfAttentiveOutput",
+    "TrainingResult",
+    "TrainingSettings",
+    "attention_matrix",
+    "class_matrix",
+    "extract",
+    "fold",
+    "load_labelled",
+    "measure_gauge",
+    "train",
+    "train_tokenizer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first used."""
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name], __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+registration.register()

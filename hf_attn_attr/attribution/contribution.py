@@ -1,0 +1,34 @@
+"""The exact terms of each logit of a self-attentive model with a linear head."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ..errors import IncompatibleError
+from .token_attributions import TokenAttributions
+
+
+def contribution(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> TokenAttributions:
+    """Exact per-token terms of the raw logits, gauge fixed, at the cost of the forward pass.
+
+    Raises:
+        IncompatibleError: If the model has no exact decomposition; the message says why and what
+            to use instead.
+    """
+    # A model loaded as remote code is another class of the same type.
+    if model.config.model_type != "self_attentive":
+        raise IncompatibleError(
+            f"A {model.config.model_type!r} model has no exact contributions; only self_attentive "
+            "models with a linear head do. Choose another method."
+        )
+    try:
+        output = model(**batch, output_attentions=True, output_attributions=True)
+    except ValueError as error:
+        raise IncompatibleError(str(error)) from error
+    return TokenAttributions(
+        logits=output.logits,
+        attention=output.attentions[0].mean(1),
+        attribution=output.attributions,
+        context=output.context_attributions,
+    )

@@ -1,0 +1,49 @@
+"""An extracted dataset as a folder: `columns.parquet` and the manifest that vouches for it."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from datasets import Dataset
+from datasets.table import InMemoryTable
+
+from .errors import CorruptArtifactError, IncompatibleError
+from .files import canonical_json, read_json, read_verified, replacing, sha256_of_file, write_bytes
+
+COLUMNS, MANIFEST = "columns.parquet", "columns.json"
+FORMAT_VERSION = 1
+
+
+def save_columns(dataset: Dataset, folder: Path, provenance: dict[str, Any]) -> None:
+    """Write an extracted dataset and what it was computed with into `folder`."""
+    with replacing(folder / COLUMNS) as temporary:
+        dataset.to_parquet(str(temporary))
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "rows": len(dataset),
+        "sha256": sha256_of_file(folder / COLUMNS),
+        "provenance": provenance,
+    }
+    write_bytes(folder / MANIFEST, canonical_json(manifest))
+
+
+def load_columns(folder: Path) -> tuple[Dataset, dict[str, Any]]:
+    """The dataset that `save_columns` wrote, and its provenance.
+
+    Raises:
+        CorruptArtifactError: If a file is missing or has changed.
+        IncompatibleError: If another format version wrote it.
+    """
+    manifest = read_json(folder / MANIFEST)
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise IncompatibleError(
+            f"{folder / MANIFEST} has format version {manifest.get('format_version')}, this "
+            f"release reads {FORMAT_VERSION}. Extract again, or use the release that wrote it."
+        )
+    table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), pq.read_table)
+    if len(table) != manifest.get("rows"):
+        raise CorruptArtifactError(
+            f"{folder / COLUMNS} has {len(table)} rows, its manifest says "
+            f"{manifest.get('rows')}. Extract again."
+        )
+    return Dataset(InMemoryTable(table)), manifest["provenance"]

@@ -1,0 +1,621 @@
+"""Structured self-attentive text classifier whose logits split exactly into terms per token.
+
+Source: Lin et al. 2017, "A Structured Self-attentive Sentence Embedding". Shapes use B texts,
+T tokens, H = 2 * hidden_size, E = embedding_size, r hops, D values per hop, C labels.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import ModelOutput
+from transformers.utils import can_return_tuple, logging
+
+from .configuration_self_attentive import SelfAttentiveConfig
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class SelfAttentiveModelOutput(ModelOutput):
+    """What the encoder returns.
+
+    Attributes:
+        last_hidden_state: RNN states, float (B, T, H); 0 at padding.
+        pooler_output: Attention-pooled values, hop after hop, float (B, r * D).
+        hidden_states: Embeddings, then the states of each layer, if asked for.
+        attentions: One tensor (B, r, T): each hop sums to 1 over the tokens of a text, is exactly 0
+            at padding, and all 0 for a text without tokens.
+        embeddings: The tokens' embeddings after dropout, float (B, T, E).
+    """
+
+    last_hidden_state: Any = None
+    pooler_output: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+    embeddings: Any = None
+
+
+@dataclass
+class SelfAttentiveOutput(ModelOutput):
+    """What the classifier returns.
+
+    Attributes:
+        loss: Mean loss plus attention penalty, float (), if labels were given.
+        logits: float (B, C).
+        hidden_states: Embeddings, then the states of each layer, if asked for.
+        attentions: One tensor (B, r, T), if asked for.
+        attributions: Signed terms of the logits in logits, float (B, T, C), if asked for.
+            `base_value + attributions.sum(1) == logits` for every text with at least one token.
+        word_attributions: The part of `attributions` from the token's own embedding, same shape;
+            None for values "gate", which have no such split.
+        context_attributions: The part from its RNN state, likewise.
+        base_value: The average logit over the training texts, float (C,), with attributions.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+    attributions: Tensor | None = None
+    word_attributions: Tensor | None = None
+    context_attributions: Tensor | None = None
+    base_value: Tensor | None = None
+
+
+def char_ngrams(word: str, shortest: int, longest: int) -> list[str]:
+    """Character n-grams of a word between boundary marks, shorter ones first.
+
+    A WordPiece continuation ("##ing") has only the end mark. Source: Bojanowski et al. 2017,
+    "Enriching Word Vectors with Subword Information", section 3.2.
+    """
+    marked = word.removeprefix("##") + ">" if word.startswith("##") else f"<{word}>"
+    return [
+        marked[start : start + size]
+        for size in range(shortest, longest + 1)
+        for start in range(len(marked) - size + 1)
+    ]
+
+
+class SelfAttentiveEmbeddings(nn.Module):
+    """A table of token vectors plus the mean vector of each token's character n-grams."""
+
+    ngram_ids: Tensor
+
+    def __init__(self, config: SelfAttentiveConfig):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(
+            config.vocab_size, config.embedding_size, padding_idx=config.pad_token_id
+        )
+        self.ngram_embeddings: nn.Embedding | None = None
+        self.dropout = nn.Dropout(config.embedding_dropout)
+        self.word_dropout = config.word_dropout
+        if config.char_ngram_buckets:
+            # Row 0 pads the token table; hashed n-grams have rows 1..buckets.
+            self.ngram_embeddings = nn.Embedding(
+                config.char_ngram_buckets + 1, config.embedding_size, padding_idx=0
+            )
+            self.register_buffer(
+                "ngram_ids",
+                torch.zeros(config.vocab_size, config.char_ngrams_per_token, dtype=torch.int32),
+            )
+
+    def forward(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
+        """Vectors of tokens (B, T) int, or the given vectors, after dropout: float (B, T, E)."""
+        if inputs_embeds is None:
+            assert input_ids is not None  # the encoder checks that one of them is given
+            inputs_embeds = self.lookup(input_ids)
+        if self.training and self.word_dropout:
+            keep = torch.rand_like(inputs_embeds[..., :1]) >= self.word_dropout
+            inputs_embeds = inputs_embeds * keep
+        return self.dropout(inputs_embeds)
+
+    def lookup(self, input_ids: Tensor) -> Tensor:
+        """Vectors of token ids of any shape, float (..., E), without dropout."""
+        embeds = self.embed_tokens(input_ids)
+        if self.ngram_embeddings is None:
+            return embeds
+        # Each distinct token once: a batch repeats its words, and n-grams are the costly part.
+        distinct, position = input_ids.unique(return_inverse=True)
+        return embeds + self._ngram_mean(distinct)[position]
+
+    def _ngram_mean(self, token_ids: Tensor) -> Tensor:
+        assert self.ngram_embeddings is not None  # only called where n-grams are on
+        weight = self.ngram_embeddings.weight
+        return nn.functional.embedding_bag(
+            self.ngram_ids[token_ids], weight, mode="mean", padding_idx=0
+        )
+
+    def set_ngrams(self, tokens: Sequence[str | None], config: SelfAttentiveConfig) -> None:
+        """Hash the n-grams of each token, None for special tokens, into the token table."""
+        table = torch.zeros_like(self.ngram_ids, device="cpu")
+        for token_id, token in enumerate(tokens[: table.shape[0]]):
+            if token is None:
+                continue
+            ngrams = char_ngrams(token, config.char_ngram_min, config.char_ngram_max)
+            rows = [
+                1 + zlib.crc32(ngram.encode()) % config.char_ngram_buckets
+                for ngram in ngrams[: table.shape[1]]
+            ]
+            table[token_id, : len(rows)] = torch.tensor(rows, dtype=table.dtype)
+        self.ngram_ids.copy_(table)
+
+    @torch.no_grad()
+    def fold_ngrams(self) -> None:
+        """Add the n-gram vectors into the token table and drop them; outputs stay the same."""
+        every = torch.arange(self.embed_tokens.num_embeddings, device=self.ngram_ids.device)
+        self.embed_tokens.weight += self._ngram_mean(every)
+        self.ngram_embeddings = None
+        del self.ngram_ids
+
+
+class BidirectionalRNN(nn.Module):
+    """Stacked bidirectional LSTM or GRU that padding cannot reach.
+
+    Each direction is its own one-direction RNN; the second reads every text reversed in place, so
+    that padding stays last for both: exact like packing, and faster.
+    """
+
+    def __init__(self, config: SelfAttentiveConfig):
+        super().__init__()
+        rnn = {"lstm": nn.LSTM, "gru": nn.GRU}[config.rnn_type]
+        widths = [config.embedding_size] + [2 * config.hidden_size] * (config.num_hidden_layers - 1)
+        self.forward_layers = nn.ModuleList(
+            rnn(width, config.hidden_size, batch_first=True) for width in widths
+        )
+        self.backward_layers = nn.ModuleList(
+            rnn(width, config.hidden_size, batch_first=True) for width in widths
+        )
+        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.width = 2 * config.hidden_size
+
+    def forward(self, embeds: Tensor, mask: Tensor) -> list[Tensor]:
+        """States of each layer, float (B, T, H), for embeddings (B, T, E) and mask bool (B, T)."""
+        batch, length = mask.shape
+        if length == 0:
+            return [embeds.new_zeros(batch, 0, self.width) for _ in self.forward_layers]
+        # Real tokens first, wherever the padding was; undone at the end.
+        compact = mask.long().argsort(dim=1, descending=True, stable=True)
+        position = torch.arange(length, device=mask.device).expand(batch, length)
+        count = mask.long().sum(1, keepdim=True)
+        reverse = torch.where(position < count, count - 1 - position, position)
+        restore = compact.argsort(dim=1)
+        states = _take(embeds, compact)
+        layers = []
+        for ahead, behind in zip(self.forward_layers, self.backward_layers, strict=True):
+            left, _ = ahead(states)
+            right, _ = behind(_take(states, reverse))
+            states = self.dropout(torch.cat([left, _take(right, reverse)], dim=-1))
+            layers.append(_take(states, restore) * mask.unsqueeze(-1))
+        return layers
+
+
+def _take(values: Tensor, index: Tensor) -> Tensor:
+    """Tokens of `values` (B, T, X) in the order of `index` (B, T)."""
+    return values.gather(1, index.unsqueeze(-1).expand_as(values))
+
+
+class StructuredSelfAttention(nn.Module):
+    """r attention distributions over the tokens of each text.
+
+    "additive" scores are W_s2 tanh(W_s1 h) (Lin et al. 2017, eq. 5-6); "key_value" scores are
+    q . (K h) / sqrt(d_a) with r learned constant queries q.
+    """
+
+    def __init__(self, config: SelfAttentiveConfig):
+        super().__init__()
+        self.additive = config.attention_type == "additive"
+        self.projection = nn.Linear(2 * config.hidden_size, config.attention_size, bias=False)
+        self.hops = nn.Linear(config.attention_size, config.num_attention_hops, bias=False)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Attention float (B, r, T) for states (B, T, H) and mask bool (B, T)."""
+        keys = self.projection(hidden)
+        keys = keys.tanh() if self.additive else keys / keys.shape[-1] ** 0.5
+        scores = self.hops(keys).transpose(1, 2)
+        # Half precision loses 2e-4 of a sum of 1; float64 stays float64.
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        real = mask.unsqueeze(1)
+        scores = scores.masked_fill(~real, torch.finfo(scores.dtype).min)
+        # The product turns the uniform weights of a text without tokens into zeros.
+        return (scores.softmax(dim=-1) * real).to(hidden.dtype)
+
+
+class TokenValues(nn.Module):
+    """The vectors that attention pools, linear in [state ; embedding] but for the gate.
+
+    No bias anywhere: a constant in the values could move freely between the head's bias and every
+    token's term.
+    """
+
+    def __init__(self, config: SelfAttentiveConfig):
+        super().__init__()
+        self.source = config.value_source
+        hidden = 2 * config.hidden_size
+        self.size = {
+            "hidden": hidden,
+            "embedding": config.embedding_size,
+            "both": hidden + config.embedding_size,
+            "gate": config.embedding_size,
+        }[self.source]
+        self.hidden_size = hidden if self.source in ("hidden", "both") else 0
+        self.gate = nn.Linear(hidden, 1) if self.source == "gate" else None
+        self.projection: nn.Linear | None = None
+        if config.attention_type == "key_value":
+            self.projection = nn.Linear(self.size, config.attention_size, bias=False)
+            self.size = config.attention_size
+
+    def forward(self, hidden: Tensor, embeds: Tensor) -> Tensor:
+        """Values float (B, T, D) of states (B, T, H) and embeddings (B, T, E)."""
+        values = self.raw(hidden, embeds)
+        return values if self.projection is None else self.projection(values)
+
+    def raw(self, hidden: Tensor, embeds: Tensor) -> Tensor:
+        """Values before their projection."""
+        if self.gate is not None:
+            return self.gate(hidden).tanh() * embeds
+        if self.source == "both":
+            return torch.cat([hidden, embeds], dim=-1)
+        return hidden if self.source == "hidden" else embeds
+
+    def head_on_raw(self, weight: Tensor) -> Tensor:
+        """A head's weight (C, r, D) as a weight on the raw values, (C, r, raw D)."""
+        return weight if self.projection is None else weight @ self.projection.weight
+
+
+class SelfAttentivePreTrainedModel(PreTrainedModel):
+    """Weight initialisation and loading, shared by encoder and classifier."""
+
+    config: SelfAttentiveConfig
+    config_class = SelfAttentiveConfig
+    base_model_prefix = "self_attentive"
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, nn.GRU):
+            for name, parameter in module.named_parameters():
+                if "weight" in name:
+                    init.xavier_uniform_(parameter)
+                else:
+                    init.zeros_(parameter)
+        elif isinstance(module, SelfAttentiveEmbeddings) and module.ngram_embeddings is not None:
+            init.zeros_(module.ngram_ids)
+        elif isinstance(module, SelfAttentiveForSequenceClassification):
+            for buffer in (module.gauge_word, module.gauge_context, module.gauge_texts):
+                init.zeros_(buffer)
+
+
+class SelfAttentiveModel(SelfAttentivePreTrainedModel):
+    """Encoder: tokens to attention-pooled values.
+
+    Source: Lin et al. 2017, section 2.
+    """
+
+    def __init__(self, config: SelfAttentiveConfig):
+        super().__init__(config)
+        self.embeddings = SelfAttentiveEmbeddings(config)
+        self.encoder = BidirectionalRNN(config)
+        self.attention = StructuredSelfAttention(config)
+        self.values = TokenValues(config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token table."""
+        return self.embeddings.embed_tokens
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Replace the token table."""
+        self.embeddings.embed_tokens = value
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,  # noqa: ARG002 - transformers passes what it likes
+    ) -> SelfAttentiveModelOutput:
+        """Encode texts.
+
+        Args:
+            input_ids: int (B, T); or give `inputs_embeds`.
+            attention_mask: 1 at tokens, 0 at padding on either side, (B, T); None is all tokens.
+            inputs_embeds: float (B, T, E) in the place of the token table's vectors.
+            output_attentions: Return attentions.
+            output_hidden_states: Return embeddings and the states of each layer.
+            kwargs: Ignored.
+
+        Returns:
+            A `SelfAttentiveModelOutput`.
+
+        Raises:
+            ValueError: If not exactly one of `input_ids` and `inputs_embeds` is given.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("Give exactly one of input_ids and inputs_embeds.")
+        embeds = self.embeddings(input_ids, inputs_embeds)
+        if attention_mask is None:
+            attention_mask = torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
+        mask = attention_mask.to(embeds.device).bool()
+        layers = self.encoder(embeds, mask)
+        hidden = layers[-1]
+        attention = self.attention(hidden, mask)
+        pooled = attention @ self.values(hidden, embeds)
+        if output_attentions is None:
+            output_attentions = self.config.output_attentions
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        return SelfAttentiveModelOutput(
+            last_hidden_state=hidden,
+            pooler_output=pooled.flatten(1),
+            hidden_states=(embeds, *layers) if output_hidden_states else None,
+            attentions=(attention,) if output_attentions else None,
+            embeddings=embeds,
+        )
+
+
+class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
+    """Classifier with exact per-token attributions (linear head).
+
+    With values v_t, attention alpha and head W the logit is b_c + sum over hops and tokens of
+    alpha_t (W_c . v_t). Attention sums to 1, so a constant could move between b_c and every
+    W_c . v_t: the gauge. It is fixed by m_c, the mean over the training texts of the pooled
+    W_c . v per hop, measured by `measure_gauge`:
+
+        attribution_{t,c} = sum over hops of alpha_t (W_c . v_t - m_c)
+        base_value_c      = b_c + sum over hops of m_c, the average logit
+
+    Training makes a measured gauge stale, so the first training step discards it.
+    """
+
+    gauge_word: Tensor
+    gauge_context: Tensor
+    gauge_texts: Tensor
+
+    # The losses are means; without this flag Trainer would sum them over accumulated batches.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: SelfAttentiveConfig):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.self_attentive = SelfAttentiveModel(config)
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        pooled = config.num_attention_hops * self.self_attentive.values.size
+        if config.head_hidden_size:
+            self.classifier: nn.Module = nn.Sequential(
+                nn.Linear(pooled, config.head_hidden_size),
+                nn.ReLU(),
+                nn.Dropout(config.classifier_dropout),
+                nn.Linear(config.head_hidden_size, config.num_labels),
+            )
+        else:
+            self.classifier = nn.Linear(pooled, config.num_labels)
+        gauge = torch.zeros(config.num_attention_hops, config.num_labels)
+        self.register_buffer("gauge_word", gauge)
+        self.register_buffer("gauge_context", gauge.clone())
+        self.register_buffer("gauge_texts", torch.zeros((), dtype=torch.int64))
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        output_attributions: bool = False,
+        **kwargs: Any,  # noqa: ARG002 - transformers passes what it likes
+    ) -> SelfAttentiveOutput:
+        """Classify texts.
+
+        Args:
+            input_ids: int (B, T); or give `inputs_embeds`.
+            attention_mask: 1 at tokens, 0 at padding on either side, (B, T); None is all tokens.
+            inputs_embeds: float (B, T, E) in the place of the token table's vectors.
+            labels: int (B,) for one class, 0/1 (B, C) for multi-label, float (B,) or (B, C) for
+                regression.
+            output_attentions: Return attentions (B, r, T).
+            output_hidden_states: Return embeddings and the states of each layer.
+            output_attributions: Return the exact terms of the logits, (B, T, C).
+            kwargs: Ignored.
+
+        Returns:
+            A `SelfAttentiveOutput`. A text without tokens has zero attention and the head's bias as
+            logits.
+
+        Raises:
+            ValueError: If attributions are asked of a model with a hidden layer in its head, or one
+                whose gauge has not been measured since it was last trained.
+        """
+        if output_attributions:
+            self._check_attributable()
+        if self.training and torch.is_grad_enabled():
+            self.gauge_texts.zero_()
+            self._warn_if_ngrams_unset()
+        if output_attentions is None:
+            output_attentions = self.config.output_attentions
+        encoded = self.self_attentive(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            output_attentions=True,
+            output_hidden_states=output_hidden_states,
+        )
+        (attention,) = encoded.attentions
+        logits = self.classifier(self.dropout(encoded.pooler_output))
+        loss = None
+        if labels is not None:
+            loss = self._loss(logits, labels)
+            if self.config.attention_penalty:
+                loss = loss + self.config.attention_penalty * redundancy(attention).mean()
+        output = SelfAttentiveOutput(
+            loss=loss,
+            logits=logits,
+            hidden_states=encoded.hidden_states,
+            attentions=(attention,) if output_attentions else None,
+        )
+        if output_attributions:
+            self._attribute(output, encoded, attention)
+        return output
+
+    def set_char_ngrams(self, tokenizer: Any) -> None:
+        """Fill the table of character n-grams from the tokenizer's vocabulary.
+
+        A new model needs this once before training; a saved one carries the table.
+        """
+        if self.config.char_ngram_buckets:
+            special = set(tokenizer.all_special_ids)
+            tokens = tokenizer.convert_ids_to_tokens(
+                range(min(len(tokenizer), self.config.vocab_size))
+            )
+            self.self_attentive.embeddings.set_ngrams(
+                [None if index in special else token for index, token in enumerate(tokens)],
+                self.config,
+            )
+
+    def fold_char_ngrams(self) -> None:
+        """Fold the character n-grams into the token table: same outputs, smaller, faster."""
+        if self.config.char_ngram_buckets:
+            self.self_attentive.embeddings.fold_ngrams()
+            self.config.char_ngram_buckets = 0
+
+    @torch.no_grad()
+    def set_output_bias(self, bias: Tensor) -> None:
+        """Start the output bias at `bias`, float (C,), for instance the logits of class shares."""
+        *_, last = (part for part in self.classifier.modules() if isinstance(part, nn.Linear))
+        last.bias.copy_(bias)
+
+    @torch.no_grad()
+    def measure_gauge(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Fix the gauge: the mean over texts of the pooled W_c . v of each hop.
+
+        Args:
+            batches: Model inputs (`input_ids`, `attention_mask`) that together cover the training
+                texts once. Texts without tokens are left out.
+
+        Raises:
+            ValueError: If the head has a hidden layer, or no text has a token.
+        """
+        self._check_linear()
+        was_training = self.training
+        self.eval()
+        shape = self.gauge_word.shape
+        word = torch.zeros(shape, dtype=torch.float64, device=self.device)
+        context = torch.zeros_like(word)
+        texts = 0
+        for batch in batches:
+            encoded = self.self_attentive(
+                input_ids=batch["input_ids"].to(self.device),
+                attention_mask=batch["attention_mask"].to(self.device),
+                output_attentions=True,
+            )
+            (attention,) = encoded.attentions
+            texts += int(batch["attention_mask"].bool().any(1).sum())
+            for total, scores in zip((word, context), self._scores(encoded), strict=True):
+                total += torch.einsum("brt,btrc->rc", attention.double(), scores.double())
+        self.train(was_training)
+        if texts == 0:
+            raise ValueError("No text has a token, so the gauge cannot be measured.")
+        self.gauge_word.copy_(word / texts)
+        self.gauge_context.copy_(context / texts)
+        self.gauge_texts.fill_(texts)
+
+    def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Module:
+        """Resize the token table; new tokens have no character n-grams until they are set again."""
+        table = super().resize_token_embeddings(*args, **kwargs)
+        embeddings = self.self_attentive.embeddings
+        if embeddings.ngram_embeddings is not None:
+            old = embeddings.ngram_ids
+            new = old.new_zeros(table.num_embeddings, old.shape[1])
+            kept = min(len(old), len(new))
+            new[:kept] = old[:kept]
+            embeddings.ngram_ids = new
+        return table
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        multi_label = self.config.problem_type == "multi_label_classification"
+        if multi_label or self.config.problem_type == "regression":
+            # The loss does not cast: integer indicators or targets would be refused.
+            labels = labels.to(logits.dtype)
+        return self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
+
+    def _attribute(
+        self, output: SelfAttentiveOutput, encoded: SelfAttentiveModelOutput, attention: Tensor
+    ) -> None:
+        scores = self._scores(encoded)
+        word, context = (
+            torch.einsum("brt,btrc->btc", attention, part - gauge)
+            for part, gauge in zip(scores, (self.gauge_word, self.gauge_context), strict=True)
+        )
+        _, bias = self._linear_head()
+        output.base_value = bias + (self.gauge_word + self.gauge_context).sum(0)
+        output.attributions = word + context
+        if self.config.value_source != "gate":
+            output.word_attributions = word
+            output.context_attributions = context
+
+    def _scores(self, encoded: SelfAttentiveModelOutput) -> tuple[Tensor, Tensor]:
+        """W_c . v_t of each hop from the embedding and from the state, (B, T, r, C) each."""
+        values = self.self_attentive.values
+        weight, _ = self._linear_head()
+        weight = weight.view(self.num_labels, self.config.num_attention_hops, values.size)
+        weight = values.head_on_raw(weight).transpose(0, 1)  # (r, C, raw D)
+        raw = values.raw(encoded.last_hidden_state, encoded.embeddings)
+        cut = values.hidden_size  # columns of the state come first
+        return (
+            torch.einsum("btd,rcd->btrc", raw[..., cut:], weight[..., cut:]),
+            torch.einsum("btd,rcd->btrc", raw[..., :cut], weight[..., :cut]),
+        )
+
+    def _linear_head(self) -> tuple[Tensor, Tensor]:
+        """Weight (C, r * D) and bias (C,) of the head."""
+        assert isinstance(self.classifier, nn.Linear)  # checked before attributions are made
+        return self.classifier.weight, self.classifier.bias
+
+    def _check_linear(self) -> None:
+        if self.config.head_hidden_size:
+            raise ValueError(
+                f"This model has a hidden layer in its head (head_hidden_size="
+                f"{self.config.head_hidden_size}), so its logits do not split exactly into terms "
+                "per token. Use a model with head_hidden_size=0, or another attribution method."
+            )
+
+    def _check_attributable(self) -> None:
+        self._check_linear()
+        if int(self.gauge_texts) == 0:
+            raise ValueError(
+                "The gauge of this model has not been measured since it was last trained, so its "
+                "attributions are defined only up to a constant. Call hf_attn_attr.measure_gauge("
+                "model, tokenizer, texts) with the training texts, then save the model again."
+            )
+
+    def _warn_if_ngrams_unset(self) -> None:
+        embeddings = self.self_attentive.embeddings
+        if embeddings.ngram_embeddings is None or getattr(self, "_ngrams_checked", False):
+            return
+        self._ngrams_checked = True
+        if not embeddings.ngram_ids.any():
+            logger.warning(
+                "char_ngram_buckets is set but the model does not know its tokens' n-grams; call "
+                "model.set_char_ngrams(tokenizer) before training."
+            )
+
+
+def redundancy(attention: Tensor) -> Tensor:
+    """||A A^T - I||_F^2 of each text, float (B,), for attention (B, r, T).
+
+    Source: Lin et al. 2017, eq. 8.
+    """
+    gram = attention @ attention.transpose(1, 2)
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    return (gram - identity).square().sum(dim=(1, 2))

@@ -1,0 +1,169 @@
+"""A word-level tokenizer from a corpus, with pieces for the words it has not seen.
+
+Words are slices of the text. Every word seen at least `min_count` times is one token; any other
+word is spelled with the longest known prefix and WordPiece continuations, so that it keeps what it
+shares with known words instead of becoming [UNK]. Attributions are additive: those of the pieces
+sum to that of the word.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from .errors import InvalidInputError
+
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+
+_LETTER = r"[\p{L}\p{M}\p{N}_&&[^\p{Han}\p{Hiragana}\p{Katakana}]]"
+WORD_PATTERN = (
+    rf"['’](?:s|re|ve|m|ll|d)(?!{_LETTER})"  # English clitics that a corpus may have split off
+    rf"|{_LETTER}+(?:['’\-]{_LETTER}+)*"  # runs of letters, joined by apostrophes and hyphens
+    r"|[\p{Han}\p{Hiragana}\p{Katakana}]"  # scripts without spaces: one character each
+    r"|([!?.`'\-*=~])\1+"  # "!!!" and "..." are one word
+    r"|(?!\s)\X"  # anything else that shows: one grapheme, so emoji sequences stay whole
+)
+# Beyond this length a word is one [UNK]: spelling it would cost quadratic time.
+LONGEST_SPELLED_WORD = 100
+
+
+def train_tokenizer(
+    texts: Iterable[str],
+    *,
+    vocab_size: int = 30_000,
+    lowercase: bool = True,
+    normalization: Literal["NFC", "NFKC"] | None = "NFC",
+    min_count: int = 2,
+    unknown: Literal["pieces", "unk"] = "pieces",
+    piece_vocab_size: int = 4_000,
+    max_length: int = 512,
+    word_pattern: str = WORD_PATTERN,
+) -> PreTrainedTokenizerFast:
+    """Train a word-level tokenizer.
+
+    Args:
+        texts: The training texts.
+        vocab_size: Whole words kept, the most frequent first.
+        lowercase: Look words up in lower case; offsets still refer to the original text.
+        normalization: Unicode normal form in which words are looked up.
+        min_count: A word seen less often is not kept whole.
+        unknown: "pieces" spells other words with WordPiece; "unk" makes them [UNK].
+        piece_vocab_size: WordPiece tokens learned for spelling.
+        max_length: Tokens of a text beyond this many are cut off.
+        word_pattern: Oniguruma regular expression of a word; what it does not match is skipped.
+
+    Returns:
+        A fast tokenizer without special tokens around a text. A user-typed "[PAD]" is text.
+
+    Raises:
+        InvalidInputError: If the texts hold no word.
+    """
+    texts = list(texts)
+    whole = _trained(
+        models.WordLevel(unk_token=UNKNOWN),
+        trainers.WordLevelTrainer(
+            vocab_size=vocab_size + 2,
+            min_frequency=min_count,
+            special_tokens=[PAD, UNKNOWN],
+            show_progress=False,
+        ),
+        texts,
+        _normalizer(lowercase, normalization),
+        word_pattern,
+    ).get_vocab()
+    tokens = sorted(whole, key=whole.__getitem__)
+    if unknown == "pieces":
+        tokens += _pieces(
+            texts, piece_vocab_size, _normalizer(lowercase, normalization), word_pattern
+        )
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    if len(vocabulary) == 2:
+        raise InvalidInputError(
+            f"{len(texts)} texts hold no word that occurs {min_count} times or more. Give more "
+            "texts, or a lower min_count."
+        )
+    model = (
+        models.WordPiece(
+            vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_SPELLED_WORD
+        )
+        if unknown == "pieces"
+        else models.WordLevel(vocabulary, unk_token=UNKNOWN)
+    )
+    backend = _tokenizer(model, _normalizer(lowercase, normalization), word_pattern)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        split_special_tokens=True,
+        model_max_length=max_length,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def canonical_tokenizer_json(tokenizer: PreTrainedTokenizerFast) -> str:
+    """The tokenizer's definition without the padding and truncation of its last call."""
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_padding()
+    backend.no_truncation()
+    return backend.to_str()
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: str) -> None:
+    """Save a tokenizer whose files do not depend on how it was called before."""
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.save_pretrained(folder)
+
+
+def _normalizer(lowercase: bool, normalization: str | None) -> normalizers.Normalizer:
+    steps = []
+    if normalization is not None:
+        steps.append({"NFC": normalizers.NFC, "NFKC": normalizers.NFKC}[normalization]())
+    if lowercase:
+        steps.append(normalizers.Lowercase())
+    return normalizers.Sequence(steps)
+
+
+def _tokenizer(
+    model: models.Model, normalizer: normalizers.Normalizer, word_pattern: str
+) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(
+        Regex(word_pattern), behavior="removed", invert=True
+    )
+    return tokenizer
+
+
+def _trained(
+    model: models.Model,
+    trainer: trainers.Trainer,
+    texts: list[str],
+    normalizer: normalizers.Normalizer,
+    word_pattern: str,
+) -> Tokenizer:
+    tokenizer = _tokenizer(model, normalizer, word_pattern)
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _pieces(
+    texts: list[str], size: int, normalizer: normalizers.Normalizer, word_pattern: str
+) -> list[str]:
+    """WordPiece tokens, and every character seen both as a start and as a continuation."""
+    trainer = trainers.WordPieceTrainer(vocab_size=size, limit_alphabet=1000, show_progress=False)
+    learned = _trained(
+        models.WordPiece(unk_token=UNKNOWN), trainer, texts, normalizer, word_pattern
+    ).get_vocab()
+    characters = {token.removeprefix("##")[0] for token in learned}
+    return sorted({*learned, *characters, *(f"##{character}" for character in characters)})
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text as `train_tokenizer` cuts them by default, NFC and lower case."""
+    normal = _WORDS.normalizer.normalize_str(text)
+    return [word for word, _ in _WORDS.pre_tokenizer.pre_tokenize_str(normal)]
+
+
+_WORDS = _tokenizer(models.WordLevel({}, unk_token=UNKNOWN), _normalizer(True, "NFC"), WORD_PATTERN)

@@ -1,0 +1,97 @@
+"""The whole job in one call: train, extract, fold, save."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from datasets import Dataset
+
+from .columns import save_columns
+from .data import LabelledTexts
+from .extraction import extract, provenance
+from .influence import InfluenceMatrix, fold
+from .training import Source, TrainingResult, TrainingSettings, train
+
+FoldOn = Literal["validation", "train"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run produced.
+
+    Attributes:
+        training: Model, tokenizer, texts and validation metrics.
+        columns: The folded texts with their attention and attribution columns.
+        matrix: Influence of every word on every class.
+    """
+
+    training: TrainingResult
+    columns: Dataset
+    matrix: InfluenceMatrix
+
+
+def run(
+    train_texts: Source,
+    validation_texts: Source = None,
+    *,
+    output_dir: str | Path,
+    extra_train: Source = None,
+    fold_on: FoldOn = "validation",
+    preset: str = "default",
+    config: Mapping[str, Any] | None = None,
+    settings: TrainingSettings | None = None,
+    columns: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+) -> RunResult:
+    """Train a classifier, extract attributions, fold them, and save all of it in `output_dir`.
+
+    Args:
+        train_texts: As for `train`.
+        validation_texts: As for `train`.
+        output_dir: Folder for model, tokenizer, `training.json` and `influence/`.
+        extra_train: As for `train`.
+        fold_on: Texts the matrix is folded on. "validation" texts are new to the model; a matrix
+            folded on "train" says so in its manifest.
+        preset: As for `train`.
+        config: As for `train`.
+        settings: As for `train`.
+        columns: Also save the attention and attribution columns.
+        resume: As for `train`.
+        progress: Show progress bars.
+    """
+    trained = train(
+        train_texts,
+        validation_texts,
+        output_dir=output_dir,
+        extra_train=extra_train,
+        preset=preset,
+        config=config,
+        settings=settings,
+        resume=resume,
+        progress=progress,
+    )
+    texts = trained.validation if fold_on == "validation" else trained.train
+    method = "attention" if trained.model.config.head_hidden_size else "contribution"
+    extracted = extract(texts.dataset, trained.model, trained.tokenizer, method=method)
+    facts = {
+        **provenance(trained.model, trained.tokenizer, method),
+        "corpus": corpus_facts(texts),
+        "folded_on": fold_on,
+    }
+    matrix = fold(extracted, provenance=facts)
+    matrix.save_pretrained(output_dir)
+    if columns:
+        save_columns(extracted, Path(output_dir), facts)
+    return RunResult(trained, extracted, matrix)
+
+
+def corpus_facts(texts: LabelledTexts) -> dict[str, Any]:
+    """Where texts came from, for a manifest."""
+    return {
+        "source": texts.source,
+        "revision": texts.revision,
+        "rows": len(texts.dataset),
+        "sha256": texts.digest,
+    }
