@@ -71,8 +71,12 @@ class AttributionExtractor:
         self.attribute = attribution_method(method)
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-        """The new columns of one batch of rows, as Python lists."""
-        return self.table(batch[self.text_column]).to_pydict()
+        """The new columns of one batch of rows, a numpy array per list.
+
+        Typed arrays, because `map` cannot guess the type of a batch of empty lists.
+        """
+        table = self.table(batch[self.text_column])
+        return {name: [_typed(value) for value in table[name]] for name in table.column_names}
 
     @property
     def labels(self) -> list[str]:
@@ -319,8 +323,8 @@ def encode(
         return []
     batch = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
     return [
-        Encoded(encoding.ids, *word_spans(encoding.word_ids, encoding.offsets))
-        for encoding in batch.encodings
+        Encoded(encoding.ids, *word_spans(text, encoding.word_ids, encoding.offsets))
+        for text, encoding in zip(texts, batch.encodings, strict=True)
     ]
 
 
@@ -392,6 +396,14 @@ def _in_order(batches: Sequence[_Rows], order: Sequence[int]) -> _Rows:
 
     logits = np.concatenate([rows.logits for rows in batches])[back]
     return _Rows(sizes, logits, gather("attention"), gather("attribution"), gather("context"))
+
+
+def _typed(value: pa.Scalar) -> Any:
+    if not isinstance(value, pa.ListScalar) or not value.is_valid:
+        return value.as_py()
+    if pa.types.is_string(value.type.value_type):
+        return np.array(value.as_py(), dtype=np.str_)
+    return value.values.to_numpy(zero_copy_only=False)
 
 
 def _ragged(values: Any, ends: NDArray[np.int64]) -> pa.Array:

@@ -6,6 +6,8 @@ shares with known words instead of becoming [UNK]. Attributions are additive: th
 sum to that of the word.
 """
 
+import string
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
@@ -14,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from .errors import InvalidInputError
 
+_ASCII = string.ascii_letters + string.digits + string.punctuation
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 
 _LETTER = r"[\p{L}\p{M}\p{N}_&&[^\p{Han}\p{Hiragana}\p{Katakana}]]"
@@ -36,7 +39,7 @@ def train_tokenizer(
     normalization: Literal["NFC", "NFKC"] | None = "NFC",
     min_count: int = 2,
     unknown: Literal["pieces", "unk"] = "pieces",
-    piece_vocab_size: int = 4_000,
+    endings: int = 4_000,
     max_length: int = 512,
     word_pattern: str = WORD_PATTERN,
 ) -> PreTrainedTokenizerFast:
@@ -48,8 +51,9 @@ def train_tokenizer(
         lowercase: Look words up in lower case; offsets still refer to the original text.
         normalization: Unicode normal form in which words are looked up.
         min_count: A word seen less often is not kept whole.
-        unknown: "pieces" spells other words with WordPiece; "unk" makes them [UNK].
-        piece_vocab_size: WordPiece tokens learned for spelling.
+        unknown: "pieces" spells other words by known words, endings and characters; "unk" makes
+            them [UNK].
+        endings: Word endings kept for spelling, the most widely shared first.
         max_length: Tokens of a text beyond this many are cut off.
         word_pattern: Oniguruma regular expression of a word; what it does not match is skipped.
 
@@ -60,6 +64,8 @@ def train_tokenizer(
         InvalidInputError: If the texts hold no word.
     """
     texts = list(texts)
+    if not any(map(str.strip, texts)):
+        raise InvalidInputError(f"{len(texts)} texts hold no word. Give texts with words in them.")
     whole = _trained(
         models.WordLevel(unk_token=UNKNOWN),
         trainers.WordLevelTrainer(
@@ -74,15 +80,8 @@ def train_tokenizer(
     ).get_vocab()
     tokens = sorted(whole, key=whole.__getitem__)
     if unknown == "pieces":
-        tokens += _pieces(
-            texts, piece_vocab_size, _normalizer(lowercase, normalization), word_pattern
-        )
+        tokens += _pieces(tokens[2:], endings)
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
-    if len(vocabulary) == 2:
-        raise InvalidInputError(
-            f"{len(texts)} texts hold no word that occurs {min_count} times or more. Give more "
-            "texts, or a lower min_count."
-        )
     model = (
         models.WordPiece(
             vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_SPELLED_WORD
@@ -148,16 +147,17 @@ def _trained(
     return tokenizer
 
 
-def _pieces(
-    texts: list[str], size: int, normalizer: normalizers.Normalizer, word_pattern: str
-) -> list[str]:
-    """WordPiece tokens, and every character seen both as a start and as a continuation."""
-    trainer = trainers.WordPieceTrainer(vocab_size=size, limit_alphabet=1000, show_progress=False)
-    learned = _trained(
-        models.WordPiece(unk_token=UNKNOWN), trainer, texts, normalizer, word_pattern
-    ).get_vocab()
-    characters = {token.removeprefix("##")[0] for token in learned}
-    return sorted({*learned, *characters, *(f"##{character}" for character in characters)})
+def _pieces(words: Iterable[str], size: int) -> list[str]:
+    """Single characters, and the `size` endings that most of the known words share.
+
+    An unknown word begins with the longest known one, so what it needs is mostly endings. Learned
+    merges would do as well, but a WordPiece trainer breaks ties differently in every run.
+    """
+    words = list(words)
+    endings = Counter(word[-length:] for word in words for length in range(2, min(len(word), 9)))
+    common = sorted(endings, key=lambda ending: (-endings[ending], ending))[:size]
+    characters = sorted(set(_ASCII).union(*words))
+    return characters + [f"##{piece}" for piece in characters + common]
 
 
 def words_of(text: str) -> list[str]:

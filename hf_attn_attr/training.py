@@ -56,7 +56,7 @@ class TrainingSettings:
     """
 
     epochs: int = 10
-    patience: int = 2
+    patience: int = 3
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.01

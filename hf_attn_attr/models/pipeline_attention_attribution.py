@@ -46,7 +46,7 @@ class AttentionAttributionPipeline(Pipeline):
         encoded = self.tokenizer(
             inputs, truncation=True, max_length=limit, return_offsets_mapping=True
         )
-        spans, owner = word_spans(encoded.word_ids(), encoded.pop("offset_mapping"))
+        spans, owner = word_spans(inputs, encoded.word_ids(), encoded.pop("offset_mapping"))
         tensors = {
             name: torch.tensor([encoded[name]], dtype=torch.int64)
             for name in self.tokenizer.model_input_names

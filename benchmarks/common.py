@@ -1,0 +1,49 @@
+"""What the benchmarks share: where the data lie, and a table and JSON for every result."""
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Options that every benchmark on real data has."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--work", type=Path, default=Path("runs"), help="folder for models")
+    options.add_argument("--only", nargs="*", help="run these alone")
+    return options
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation over seeds."""
+    if len(values) < 2:
+        return f"{values[0]:.4f}"
+    return f"{mean(values):.4f} ± {stdev(values):.4f}"
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=150).print(table)
+
+
+def save(name: str, result: Any) -> None:
+    """Write a result as JSON under `results/`."""
+    RESULTS.mkdir(exist_ok=True)
+    machine = {"python": platform.python_version(), "machine": platform.machine()}
+    text = json.dumps({"machine": machine, "result": result}, indent=1, allow_nan=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n")

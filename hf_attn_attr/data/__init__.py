@@ -1,0 +1,19 @@
+"""Labelled texts from anywhere in one shape."""
+
+from .classes import ProblemType
+from .labelled import (
+    LabelledTexts,
+    concatenate,
+    label_counts,
+    label_indicators,
+    load_labelled,
+)
+
+__all__ = [
+    "LabelledTexts",
+    "ProblemType",
+    "concatenate",
+    "label_counts",
+    "label_indicators",
+    "load_labelled",
+]

@@ -1,0 +1,418 @@
+"""Word x class influence: the published answer, immutable, readable without any model."""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
+from hf_attn_attr.files import canonical_json, replacing
+
+from . import statistics, storage
+from .exact import FloatArray, IntArray
+from .storage import COLUMNS, NUMBERS, PER_WORD
+from .words import WordRule
+
+# Measures with a sign rank from the most positive or from the most negative; the others do not.
+_SIGNED = ("lower_bound", "influence", "mean", "word_part", "context_part", "npmi", "log_odds")
+_UNSIGNED = (
+    *("joint", "p_word_given_class", "p_class_given_word", "lift"),
+    *("attention_ratio", "count", "documents"),
+)
+# Spreadsheets run cells that begin with one of these. Leading apostrophes belong to the pattern so
+# that taking one away restores every word.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+@dataclass(frozen=True, slots=True)
+class InfluenceRecord:
+    """What is known about one word and one label; the fields are those of `InfluenceMatrix`."""
+
+    word: str
+    label: str
+    count: int
+    documents: int
+    influence: float
+    low: float
+    high: float
+    lower_bound: float
+    word_part: float
+    context_part: float
+    joint: float
+    p_word_given_class: float
+    p_class_given_word: float
+    lift: float
+    npmi: float
+    log_odds: float
+    association_q_value: float
+    evidence: str
+    mean: float
+    standard_error: float
+    degrees_of_freedom: float
+    attention_ratio: float
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class InfluenceMatrix:
+    """How much each word influences each class, with error bars. W words, C labels.
+
+    Arrays are float64 (W, C) unless said otherwise, and read-only. NaN means undefined. To fill in
+    columns or checks later, use `dataclasses.replace`.
+
+    Attributes:
+        words: Keys of the words, sorted by code point.
+        labels: Names of the classes, in model order.
+        count: Occurrences, int64 (W,).
+        document_count: Texts that hold the word, int64 (W,).
+        influence: `mean` shrunk by d / (d + 5) with d = document_count: the number to show.
+        low: Lower end of the 95% interval of `mean`; NaN below 3 texts.
+        high: Upper end of it.
+        lower_bound: sign * max(|mean| - 1.64 standard_error, 0), 0 below 3 texts: the number to
+            rank by.
+        word_part: Part of `influence` that comes from the word itself.
+        context_part: Part that comes from its context; the two add up to `influence`.
+        joint: P(word, class), the mean over texts of attention mass times probability. It counts
+            frequency: common words have much of it.
+        p_word_given_class: `joint` over its sum over words.
+        p_class_given_word: `joint` over the mean attention mass of the word.
+        lift: P(word, class) / (P(word) P(class)).
+        npmi: Normalised pointwise mutual information, in [-1, 1].
+        log_odds: Association of word and gold label in the data; NaN until evaluated.
+        association_q_value: Its permutation test, corrected for many tests; NaN until evaluated.
+        mean: Mean attribution per occurrence in logits (centred over the classes of a single-label
+            model), for regression in units of the target.
+        standard_error: Error of `mean`, texts as units; NaN below 3 texts.
+        degrees_of_freedom: Of the t-interval, (W,).
+        attention_ratio: Mean attention relative to uniform attention, (W,): corrected for the
+            length of the texts, which `joint` is not.
+        manifest: What the matrix is of: labels, problem_type, method, word_rule, texts,
+            empty_texts, words, distinct_words, provenance, checks.
+
+    Raises:
+        InvalidInputError: If words are not sorted and unique, labels repeat, a shape is wrong, or
+            the manifest is not plain JSON or does not fit.
+    """
+
+    words: tuple[str, ...]
+    labels: tuple[str, ...]
+    count: IntArray
+    document_count: IntArray
+    influence: FloatArray
+    low: FloatArray
+    high: FloatArray
+    lower_bound: FloatArray
+    word_part: FloatArray
+    context_part: FloatArray
+    joint: FloatArray
+    p_word_given_class: FloatArray
+    p_class_given_word: FloatArray
+    lift: FloatArray
+    npmi: FloatArray
+    log_odds: FloatArray
+    association_q_value: FloatArray
+    mean: FloatArray
+    standard_error: FloatArray
+    degrees_of_freedom: FloatArray
+    attention_ratio: FloatArray
+    manifest: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if any(left >= right for left, right in pairwise(self.words)):
+            raise InvalidInputError("The words are not sorted by code point, or one is repeated.")
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise InvalidInputError(f"The labels {self.labels} are missing or repeat a name.")
+        for column in NUMBERS:
+            name = _attribute(column)
+            width = () if column in PER_WORD else (len(self.labels),)
+            array = _read_only(getattr(self, name), name, (len(self.words), *width))
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "manifest", _plain_manifest(self.manifest, self.labels))
+
+    def __repr__(self) -> str:
+        return (
+            f"InfluenceMatrix({len(self.words)} words x {list(self.labels)}, "
+            f"method {self.manifest.get('method')!r}, {self.manifest.get('texts')} texts)"
+        )
+
+    @cached_property
+    def evidence(self) -> NDArray[np.str_]:
+        """How far the texts agree, (W, C): "insufficient", "uncertain" or "consistent".
+
+        About the model, not about the data: see `statistics.evidence`.
+        """
+        array = statistics.evidence(self.low, self.high)
+        array.setflags(write=False)
+        return array
+
+    def interval(self, level: float = statistics.LEVEL) -> tuple[FloatArray, FloatArray]:
+        """Ends of the t-interval of `mean`, (W, C) each; NaN below 3 texts.
+
+        Raises:
+            InvalidInputError: If `level` is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise InvalidInputError(f"level is {level}; pass a share between 0 and 1, like 0.95.")
+        if level == statistics.LEVEL:
+            return self.low, self.high
+        return statistics.interval(self.mean, self.standard_error, self.degrees_of_freedom, level)
+
+    def top_words(
+        self,
+        label: str,
+        k: int = 20,
+        by: str = "lower_bound",
+        min_documents: int = statistics.MIN_DOCUMENTS,
+        negative: bool = False,
+    ) -> pd.DataFrame:
+        """The words that influence `label` most; equal values are ordered by word.
+
+        Args:
+            label: Name of the class.
+            k: At most this many words.
+            by: Measure to rank by. Of a measure with a sign, only values above 0 are listed.
+            min_documents: Leave out words of fewer texts.
+            negative: List values below 0 instead, the lowest first: what speaks against `label`.
+
+        Raises:
+            InvalidInputError: If the label or the measure is unknown, the measure is undefined in
+                this matrix, or a measure without sign should rank negatives.
+        """
+        column = self._label_index(label)
+        values = self._ranking(by, column, negative)
+        listed = ~np.isnan(values) & (self.document_count >= min_documents)
+        if by in _SIGNED:
+            listed &= values > 0
+        rows = np.flatnonzero(listed)
+        rows = rows[np.argsort(-values[rows], kind="stable")[: max(k, 0)]]
+        return self._frame(rows, np.full(len(rows), column))
+
+    def word(self, word: str) -> pd.DataFrame:
+        """How much `word` influences each class: a row per label, in model order.
+
+        `word` is looked up by the matrix's own word rule (case, Unicode form).
+
+        Raises:
+            InvalidInputError: If the word is not in the matrix; names the nearest words.
+        """
+        columns = np.arange(len(self.labels))
+        return self._frame(np.full(len(columns), self._word_index(word)), columns)
+
+    def score(self, word: str, label: str) -> InfluenceRecord:
+        """What is known about one word and one label.
+
+        Raises:
+            InvalidInputError: If the word or the label is unknown.
+        """
+        row, column = np.array([self._word_index(word)]), np.array([self._label_index(label)])
+        record: dict[Any, Any] = self._frame(row, column).to_dict("records")[0]
+        return InfluenceRecord(**record)
+
+    def compare(
+        self, other: "InfluenceMatrix", min_documents: int = statistics.MIN_DOCUMENTS
+    ) -> pd.DataFrame:
+        """This matrix against `other`, a row per word (in both) and label, matched by name.
+
+        Columns: word, label, documents, documents_other, influence, influence_other, difference
+        (other - this), z, sign_flip (the influences have opposite signs), evidence,
+        evidence_other. z is the difference of the raw means over its standard error, as if the two
+        folds shared no texts.
+
+        Raises:
+            IncompatibleError: If the label sets or the word rules differ.
+        """
+        _check_comparable(self, other)
+        place = other._rows
+        pairs = [(row, place[word]) for row, word in enumerate(self.words) if word in place]
+        rows, rows_other = np.array(pairs, np.int64).reshape(-1, 2).T
+        enough = (self.document_count[rows] >= min_documents) & (
+            other.document_count[rows_other] >= min_documents
+        )
+        columns = np.arange(len(self.labels))
+        columns_other = np.array([other.labels.index(label) for label in self.labels])
+        here = self._frame(*_grid(rows[enough], columns))
+        there = other._frame(*_grid(rows_other[enough], columns_other))
+        error = np.hypot(here["standard_error"].to_numpy(), there["standard_error"].to_numpy())
+        difference = (there["mean"] - here["mean"]).to_numpy()
+        return pd.DataFrame(
+            {
+                "word": here["word"],
+                "label": here["label"],
+                "documents": here["documents"],
+                "documents_other": there["documents"],
+                "influence": here["influence"],
+                "influence_other": there["influence"],
+                "difference": there["influence"] - here["influence"],
+                "z": statistics.ratio(difference, error),
+                "sign_flip": here["influence"] * there["influence"] < 0,
+                "evidence": here["evidence"],
+                "evidence_other": there["evidence"],
+            }
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The long form: a row per word and label, the columns of the published table."""
+        return self._frame(*_grid(np.arange(len(self.words)), np.arange(len(self.labels))))
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the long form as UTF-8 CSV, undefined numbers left empty.
+
+        A word or label that a spreadsheet would run as a formula (after any apostrophes, it begins
+        with = + - @, tab or carriage return) gets one apostrophe in front; take it away to have
+        the word again.
+        """
+        frame = self.to_pandas()
+        for name in ("word", "label"):
+            frame[name] = [f"'{text}" if _FORMULA.match(text) else text for text in frame[name]]
+        with replacing(Path(path)) as temporary:
+            frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `influence/influence.parquet` and `influence/manifest.json` into `folder`."""
+        numbers = {name: getattr(self, _attribute(name)) for name in NUMBERS}
+        content = storage.Content(self.words, self.labels, numbers, self.manifest)
+        storage.write(Path(folder) / storage.FOLDER, content)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "InfluenceMatrix":
+        """The matrix in `folder`, or in its subfolder `influence`.
+
+        Raises:
+            InvalidInputError: If `folder` is no local folder, or holds no matrix.
+            CorruptArtifactError: If a file is missing or changed since it was written.
+            IncompatibleError: If another format version wrote it.
+        """
+        place = _matrix_folder(Path(folder))
+        content = storage.read(place)
+        arrays = {_attribute(name): values for name, values in content.numbers.items()}
+        try:
+            return cls(
+                words=content.words, labels=content.labels, manifest=content.manifest, **arrays
+            )
+        except InvalidInputError as error:
+            raise CorruptArtifactError(
+                f"{place} holds no sound influence matrix: {error} Fetch or write it again."
+            ) from error
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {word: row for row, word in enumerate(self.words)}
+
+    def _word_index(self, word: str) -> int:
+        key = WordRule(**self.manifest["word_rule"]).key(word)
+        if key not in self._rows:
+            near = difflib.get_close_matches(key, self.words, 5)
+            hint = f"The nearest words are {near}." if near else "No word is near it."
+            raise InvalidInputError(
+                f"{word!r} is not among the {len(self.words)} words of this matrix. {hint}"
+            )
+        return self._rows[key]
+
+    def _label_index(self, label: str) -> int:
+        if label not in self.labels:
+            raise InvalidInputError(
+                f"{label!r} is not a label of this matrix. Its labels are {list(self.labels)}."
+            )
+        return self.labels.index(label)
+
+    def _ranking(self, by: str, column: int, negative: bool) -> FloatArray:
+        """The measure `by` of one label, as float64 (W,) in which larger comes first."""
+        if by not in (*_SIGNED, *_UNSIGNED):
+            raise InvalidInputError(f"Cannot rank by {by!r}; pass one of {_SIGNED + _UNSIGNED}.")
+        if negative and by not in _SIGNED:
+            raise InvalidInputError(
+                f"{by!r} has no sign, so nothing can be most negative; pass one of {_SIGNED}."
+            )
+        values = getattr(self, _attribute(by)).astype(np.float64)
+        if len(values) and np.isnan(values).all():
+            raise InvalidInputError(
+                f"This matrix has no {by!r} (method {self.manifest.get('method')!r}, problem type "
+                f"{self.manifest.get('problem_type')!r}). Rank by another measure."
+            )
+        values = values if by in PER_WORD else values[:, column]
+        return -values if negative else values
+
+    def _frame(self, rows: IntArray, columns: IntArray) -> pd.DataFrame:
+        """The long form of the cells (rows[i], columns[i])."""
+        cells: dict[str, Any] = {
+            "word": [self.words[row] for row in rows],
+            "label": [self.labels[column] for column in columns],
+            "evidence": statistics.evidence(self.low[rows, columns], self.high[rows, columns]),
+        }
+        for name in NUMBERS:
+            values = getattr(self, _attribute(name))
+            cells[name] = values[rows] if name in PER_WORD else values[rows, columns]
+        return pd.DataFrame({name: cells[name] for name in COLUMNS})
+
+
+def _attribute(column: str) -> str:
+    return "document_count" if column == "documents" else column
+
+
+def _grid(rows: IntArray, columns: IntArray) -> tuple[IntArray, IntArray]:
+    return np.repeat(rows, len(columns)), np.tile(columns, len(rows))
+
+
+def _read_only(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    kind = np.int64 if name in ("count", "document_count") else np.float64
+    array = np.array(values, kind)  # a copy: the caller's array stays writable, ours does not
+    if array.shape != shape:
+        raise InvalidInputError(
+            f"{name} has shape {array.shape}, but the words and labels make it {shape}."
+        )
+    if kind is np.float64:
+        array[np.isnan(array)] = np.nan  # one bit pattern, so that equal matrices are equal bytes
+    array.setflags(write=False)
+    return array
+
+
+def _plain_manifest(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        plain: dict[str, Any] = json.loads(canonical_json(dict(manifest)))
+        WordRule(**plain["word_rule"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"The manifest cannot be used ({error!r}). It takes plain JSON values without NaN, and "
+            "a word_rule with lowercase and normalization."
+        ) from error
+    if plain.get("labels") != list(labels):
+        raise InvalidInputError(
+            f"The manifest names the labels {plain.get('labels')}, the matrix {list(labels)}."
+        )
+    return plain
+
+
+def _check_comparable(left: InfluenceMatrix, right: InfluenceMatrix) -> None:
+    if set(left.labels) != set(right.labels):
+        raise IncompatibleError(
+            f"This matrix has the labels {list(left.labels)}, the other {list(right.labels)}. "
+            "Compare matrices of models with the same classes."
+        )
+    if left.manifest["word_rule"] != right.manifest["word_rule"]:
+        raise IncompatibleError(
+            f"This matrix takes words as one by {left.manifest['word_rule']}, the other by "
+            f"{right.manifest['word_rule']}. Fold both with one rule."
+        )
+
+
+def _matrix_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise InvalidInputError(
+            f"{folder} is no local folder. Pass a folder that `save_pretrained` wrote to; "
+            "download a published one first."
+        )
+    for candidate in (folder / storage.FOLDER, folder):
+        if (candidate / storage.MANIFEST).exists() or (candidate / storage.TABLE).exists():
+            return candidate
+    raise InvalidInputError(
+        f"{folder} holds no influence matrix (neither {storage.FOLDER}/{storage.MANIFEST} nor "
+        f"{storage.MANIFEST}). Fold one and save it there with `save_pretrained`."
+    )

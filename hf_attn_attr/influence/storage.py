@@ -1,0 +1,188 @@
+"""The published form: `influence.parquet`, one row per word and label, and `manifest.json`.
+
+Rows are ordered by word (code point), then by label (model order). Undefined numbers are null.
+Equal matrices give equal bytes. The manifest is written last and names the digest of the table,
+so a crash between the two is found on loading.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError
+from hf_attn_attr.files import (
+    canonical_json,
+    read_json,
+    read_verified,
+    replacing,
+    sha256_of_file,
+    write_bytes,
+)
+
+from . import statistics
+
+FORMAT_VERSION = 1
+TABLE = "influence.parquet"
+MANIFEST = "manifest.json"
+FOLDER = "influence"
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_COUNTS = ("count", "documents")
+_NAMES = ("word", "label", "evidence")
+COLUMNS = (
+    *("word", "label", "count", "documents", "influence", "low", "high", "lower_bound"),
+    *("word_part", "context_part", "joint", "p_word_given_class", "p_class_given_word", "lift"),
+    *("npmi", "log_odds", "association_q_value", "evidence", "mean", "standard_error"),
+    *("degrees_of_freedom", "attention_ratio"),
+)
+# One number per word; all other numbers are per word and label.
+PER_WORD = ("count", "documents", "degrees_of_freedom", "attention_ratio")
+NUMBERS = tuple(name for name in COLUMNS if name not in _NAMES)
+
+SCHEMA = pa.schema(
+    (name, _TEXT if name in _NAMES else pa.int64() if name in _COUNTS else pa.float64())
+    for name in COLUMNS
+)
+
+
+class Content(NamedTuple):
+    """A matrix as plain values.
+
+    Attributes:
+        words: Sorted by code point, no two alike.
+        labels: In model order.
+        numbers: For each of `NUMBERS`, (words,) if in `PER_WORD`, else (words, labels); int64
+            counts, float64 otherwise.
+        manifest: What the matrix is of, plain JSON values.
+    """
+
+    words: tuple[str, ...]
+    labels: tuple[str, ...]
+    numbers: dict[str, NDArray[Any]]
+    manifest: dict[str, Any]
+
+
+def write(folder: Path, content: Content) -> None:
+    """Write table and manifest into `folder`, each whole or not at all."""
+    with replacing(folder / TABLE) as temporary:
+        pq.write_table(_table(content), temporary, compression="zstd", use_dictionary=list(_NAMES))
+        entry = {
+            "sha256": sha256_of_file(temporary),
+            "bytes": temporary.stat().st_size,
+        }
+    manifest = {
+        **content.manifest,
+        "format_version": FORMAT_VERSION,
+        "labels": list(content.labels),
+        "rows": len(content.words) * len(content.labels),
+        "files": {TABLE: entry},
+    }
+    write_bytes(folder / MANIFEST, canonical_json(manifest))
+
+
+def read(folder: Path) -> Content:
+    """The matrix in `folder`.
+
+    Raises:
+        CorruptArtifactError: If a file is missing, changed, or not what its manifest says.
+        IncompatibleError: If another format version wrote it.
+    """
+    manifest = read_json(folder / MANIFEST)
+    version = manifest.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise IncompatibleError(
+            f"{folder / MANIFEST} has format version {version}, this release reads "
+            f"{FORMAT_VERSION}. Use the release that wrote it, or fold again."
+        )
+    try:
+        digest = str(manifest.pop("files")[TABLE]["sha256"])
+        labels = tuple(manifest["labels"])
+        rows = manifest.pop("rows")
+        table = read_verified(folder / TABLE, digest, _read_table)
+        return _content(table, labels, rows, manifest)
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise CorruptArtifactError(
+            f"{folder} holds no sound influence matrix: {error}. Fetch or write it again."
+        ) from error
+
+
+def _read_table(path: Path) -> pa.Table:
+    with pq.ParquetFile(path, memory_map=True) as file:
+        return file.read()
+
+
+def _table(content: Content) -> pa.Table:
+    n_words, n_labels = len(content.words), len(content.labels)
+    evidence = statistics.evidence(content.numbers["low"], content.numbers["high"])
+    levels, codes = np.unique(evidence, return_inverse=True)
+    columns: dict[str, Any] = {
+        "word": _texts(np.repeat(np.arange(n_words), n_labels), content.words),
+        "label": _texts(np.tile(np.arange(n_labels), n_words), content.labels),
+        "evidence": _texts(codes.reshape(-1), levels.tolist()),
+    }
+    for name, values in content.numbers.items():
+        flat = np.repeat(values, n_labels) if name in PER_WORD else values.reshape(-1)
+        columns[name] = pa.array(flat, SCHEMA.field(name).type, from_pandas=True)
+    return pa.table([columns[name] for name in COLUMNS], schema=SCHEMA)
+
+
+def _texts(codes: NDArray[Any], names: Any) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))
+
+
+def _content(
+    table: pa.Table, labels: tuple[str, ...], rows: int, manifest: dict[str, Any]
+) -> Content:
+    """The content of a table. Raises ValueError where it is not as `_table` makes it."""
+    if table.schema != SCHEMA:
+        raise ValueError(f"its columns are {table.schema.to_string()}")
+    if not labels or len(set(labels)) != len(labels):
+        raise ValueError(f"its labels are {list(labels)}")
+    if not table.num_rows == rows or rows % len(labels):
+        raise ValueError(f"it has {table.num_rows} rows, its manifest says {rows}")
+
+    shape = (rows // len(labels), len(labels))
+    words = _outer_names(_codes_and_names(table, "word"), shape)
+    if any(left >= right for left, right in pairwise(words)):
+        raise ValueError("its words are not sorted or not unique")
+    codes, names = _codes_and_names(table, "label")
+    grid = codes.reshape(shape)
+    if rows and (tuple(names[code] for code in grid[0]) != labels or (grid != grid[0]).any()):
+        raise ValueError("its label column does not repeat the labels of the manifest")
+    numbers = {name: _numbers(table, name, shape) for name in NUMBERS}
+    return Content(words, labels, numbers, manifest)
+
+
+def _codes_and_names(table: pa.Table, column: str) -> tuple[NDArray[Any], list[str]]:
+    array = table.column(column).unify_dictionaries().combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # some releases keep an empty column chunked
+        array = pa.array([], _TEXT) if not array.num_chunks else array.chunk(0)
+    if array.null_count:
+        raise ValueError(f"its column {column} has nulls")
+    return array.indices.to_numpy(), array.dictionary.to_pylist()
+
+
+def _outer_names(coded: tuple[NDArray[Any], list[str]], shape: tuple[int, int]) -> tuple[str, ...]:
+    codes, names = coded
+    grid = codes.reshape(shape)
+    if (grid != grid[:, :1]).any():
+        raise ValueError("its word column does not give each word one row per label")
+    return tuple(names[code] for code in grid[:, 0])
+
+
+def _numbers(table: pa.Table, name: str, shape: tuple[int, int]) -> NDArray[Any]:
+    column = table.column(name)
+    if name in _COUNTS and column.null_count:
+        raise ValueError(f"its column {name} has nulls")
+    values = column.to_numpy().reshape(shape)
+    if name not in PER_WORD:
+        return values
+    first = values[:, 0]
+    if not np.array_equal(values, np.broadcast_to(first[:, None], shape), equal_nan=True):
+        raise ValueError(f"its column {name} differs within a word")
+    return first

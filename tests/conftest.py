@@ -1,0 +1,41 @@
+"""What several test files share: a small corpus, a tokenizer and a model trained on it."""
+
+import os
+
+# Before any library reads them: no network, one thread per process, no telemetry.
+os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _caches(tmp_path_factory):
+    """Caches of datasets and hub go where the test run's other files go."""
+    home = tmp_path_factory.mktemp("hf_home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(home))
+        yield
+
+
+@pytest.fixture(scope="session")
+def run_result(tmp_path_factory):
+    """The main job on the sentences that come with the package, briefly trained, and its folder."""
+    from dataclasses import replace
+
+    from hf_attn_attr.data import load_labelled
+    from hf_attn_attr.demo.sentences import load_sentences
+    from hf_attn_attr.training import TrainingSettings
+    from hf_attn_attr.workflow import run
+
+    folder = tmp_path_factory.mktemp("run")
+    result = run(
+        replace(load_labelled(load_sentences()), source="sentences"),
+        output_dir=folder,
+        fold_on="train",
+        config={"embedding_size": 32, "hidden_size": 16, "attention_size": 16},
+        settings=TrainingSettings(epochs=6, batch_size=16, learning_rate=5e-3),
+        columns=True,
+        progress=False,
+    )
+    return result, folder
