@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import (
@@ -21,7 +22,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from .batching import padded
-from .data import LabelledTexts, concatenate, label_indicators, load_labelled
+from .data import LabelledTexts, concatenate, hold_out, label_indicators, load_labelled
 from .errors import IncompatibleError, IncompleteCheckpointError, InvalidInputError
 from .extraction import class_probabilities, encode, measure_gauge
 from .files import canonical_json, write_bytes
@@ -205,25 +206,12 @@ def _texts(
 ) -> tuple[LabelledTexts, LabelledTexts]:
     training = _loaded(train_texts)
     if validation_texts is None:
-        training, validation = _held_out(training, settings)
+        training, validation = hold_out(training, settings.holdout, settings.seed)
     else:
         validation = _loaded(validation_texts, training)
     if extra is not None:
         training = concatenate(training, _loaded(extra, training))
-    for name, texts in (("training", training), ("validation", validation)):
-        if not len(texts.dataset):
-            raise InvalidInputError(f"There are no {name} texts. Give at least one labelled text.")
     return training, validation
-
-
-def _held_out(
-    texts: LabelledTexts, settings: TrainingSettings
-) -> tuple[LabelledTexts, LabelledTexts]:
-    parts = texts.dataset.train_test_split(settings.holdout, seed=settings.seed)
-    return (
-        replace(texts, dataset=parts["train"]),
-        replace(texts, dataset=parts["test"], source=f"{texts.source} (held out)"),
-    )
 
 
 def _loaded(source: Source, like: LabelledTexts | None = None) -> LabelledTexts:
@@ -270,7 +258,7 @@ def _config(
                 **fields,
             }
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, StrictDataclassError) as error:
         raise InvalidInputError(f"The config cannot be used: {error}") from error
 
 

@@ -4,6 +4,7 @@ from .classes import ProblemType
 from .labelled import (
     LabelledTexts,
     concatenate,
+    hold_out,
     label_counts,
     label_indicators,
     load_labelled,
@@ -13,6 +14,7 @@ __all__ = [
     "LabelledTexts",
     "ProblemType",
     "concatenate",
+    "hold_out",
     "label_counts",
     "label_indicators",
     "load_labelled",

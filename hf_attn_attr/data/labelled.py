@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -184,6 +184,31 @@ def concatenate(a: LabelledTexts, b: LabelledTexts) -> LabelledTexts:
         dropped=dict(Counter(a.dropped) + Counter(b.dropped)),
         digest=_digest(dataset, a.labels, a.problem_type),
     )
+
+
+def hold_out(texts: LabelledTexts, share: float, seed: int) -> tuple[LabelledTexts, LabelledTexts]:
+    """`texts` without a random `share` of its rows, and those rows.
+
+    Raises:
+        InvalidInputError: If a part would be empty.
+    """
+    count = round(len(texts.dataset) * share)
+    if not 0 < count < len(texts.dataset):
+        raise InvalidInputError(
+            f"A share of {share} of {len(texts.dataset)} texts leaves an empty part. Give "
+            "validation texts, or more texts."
+        )
+    order = np.random.default_rng(seed).permutation(len(texts.dataset))
+    return (
+        _part(texts, np.sort(order[count:]), texts.source),
+        _part(texts, np.sort(order[:count]), f"{texts.source} (held out)"),
+    )
+
+
+def _part(texts: LabelledTexts, rows: np.ndarray, source: str) -> LabelledTexts:
+    dataset = texts.dataset.select(rows)
+    digest = _digest(dataset, texts.labels, texts.problem_type)
+    return replace(texts, dataset=dataset, source=source, digest=digest)
 
 
 def _row_class_pairs(texts: LabelledTexts) -> tuple[np.ndarray, np.ndarray]:

@@ -84,6 +84,7 @@ def attention_matrix(
     *,
     lowercase: bool = True,
     normalization: Normalization | None = "NFC",
+    batch_size: int = BATCH_SIZE,
 ) -> tuple[tuple[str, ...], csc_array]:
     """A of J = A P^T / N: attention summed per word and text.
 
@@ -97,7 +98,7 @@ def attention_matrix(
     nothing: IntArray = np.zeros(0, np.int64)
     parts: list[tuple[IntArray, IntArray, FloatArray]] = [(nothing, nothing, np.zeros(0))]
     n_texts = 0
-    for first_row, batch in _batches(dataset, BATCH_SIZE):
+    for first_row, batch in _batches(dataset, batch_size):
         words = read_words(batch, first_row)
         pairs = group_words(words, rule)
         rows = np.array([ids.setdefault(word, len(ids)) for word in pairs.words], np.int64)
@@ -113,7 +114,7 @@ def attention_matrix(
     return tuple(ordered), matrix
 
 
-def class_matrix(dataset: ExtractedDataset) -> FloatArray:
+def class_matrix(dataset: ExtractedDataset, *, batch_size: int = BATCH_SIZE) -> FloatArray:
     """P of J = A P^T / N: the probabilities, (classes, texts), texts in the order of the dataset.
 
     The column of a text without words is 0, as in A, and N counts the texts with words.
@@ -125,7 +126,7 @@ def class_matrix(dataset: ExtractedDataset) -> FloatArray:
     if problem_type == "regression":
         raise InvalidInputError("The dataset is of a regression model, which has no classes.")
     parts = [np.zeros((0, len(labels)))]
-    for first_row, batch in _batches(dataset, BATCH_SIZE):
+    for first_row, batch in _batches(dataset, batch_size):
         words = read_words(batch, first_row)
         probabilities = read_probabilities(batch, words, len(labels), problem_type)
         assert probabilities is not None

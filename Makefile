@@ -1,0 +1,57 @@
+# `make demo` and `make test` do all set-up themselves, in .venv.
+#
+# On Linux, plain `torch` brings gigabytes of CUDA libraries, so a CPU build is installed first.
+# For a GPU build, name one and where to get it:
+#   make demo TORCH=torch TORCH_ARGS="--index-url https://YOUR-INDEX"
+
+PYTHON ?= python3.11
+TORCH ?= torch==2.13.0
+TORCH_ARGS ?=
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: setup setup-test demo test lint types unit format bench clean
+
+setup: .venv/.installed
+setup-test: .venv/.installed-test
+
+.venv/.torch:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $(TORCH_ARGS) $(TORCH)
+	touch $@
+
+.venv/.installed: .venv/.torch pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(BIN)/pip install --quiet --editable ".[test]"
+	touch $@
+
+demo: setup
+	$(BIN)/hf-attn-attr demo
+
+test: setup-test lint types unit
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup-test
+	$(BIN)/mypy
+
+unit: setup-test
+	$(BIN)/pytest -n $(WORKERS)
+
+format: setup-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Needs the data sets; say where: make bench DATA=...
+bench: setup
+	$(BIN)/python benchmarks/planted.py
+	$(BIN)/python benchmarks/unknown_words.py --data $(DATA)
+	$(BIN)/python benchmarks/main_job.py --data $(DATA)
+
+clean:
+	rm -rf .venv build dist *.egg-info

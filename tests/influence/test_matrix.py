@@ -1,0 +1,238 @@
+"""What a matrix answers, refuses and holds."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hf_attn_attr.errors import IncompatibleError, InvalidInputError
+from hf_attn_attr.influence import InfluenceMatrix
+from hf_attn_attr.influence.storage import COLUMNS, NUMBERS
+
+from .texts import LABELS, VOCABULARY, accumulated, random_rows
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    return accumulated(random_rows(0, 200)).finalize({"corpus": "test"})
+
+
+def cell(matrix, name, word, label):
+    return getattr(matrix, name)[matrix.words.index(word), matrix.labels.index(label)]
+
+
+@pytest.mark.parametrize("by", ["lower_bound", "influence", "mean", "npmi", "joint", "lift"])
+@pytest.mark.parametrize("label", LABELS)
+def test_top_words_are_the_largest_of_a_label(matrix, by, label):
+    top = matrix.top_words(label, 5, by=by)
+    column = getattr(matrix, by)[:, LABELS.index(label)]
+    allowed = {
+        word: value
+        for word, value, d in zip(matrix.words, column, matrix.document_count, strict=True)
+        if d >= 3 and (value > 0 or by in ("joint", "lift"))
+    }
+    expected = sorted(allowed, key=lambda word: (-allowed[word], word))[:5]
+    assert top["word"].tolist() == expected
+    assert top[by].tolist() == [allowed[word] for word in expected]
+    assert tuple(top.columns) == COLUMNS
+
+
+def test_negative_top_words_speak_against_a_label(matrix):
+    top = matrix.top_words("joy", by="influence", negative=True)
+    values = matrix.influence[:, 0]
+    assert top["influence"].tolist() == sorted(values[(values < 0) & (matrix.document_count >= 3)])
+    with pytest.raises(InvalidInputError, match="no sign"):
+        matrix.top_words("joy", by="joint", negative=True)
+
+
+def test_rare_words_are_listed_only_when_asked_for():
+    matrix = accumulated(random_rows(7, 2, vocabulary=["rare"])).finalize()
+    assert 0 < matrix.document_count[0] < 3
+    assert matrix.top_words("joy", by="joint").empty
+    assert len(matrix.top_words("joy", by="joint", min_documents=1)) == 1
+    assert (matrix.lower_bound == 0).all()
+    assert np.isnan(matrix.low).all()
+    assert (matrix.evidence == "insufficient").all()
+    assert np.isfinite(matrix.influence).all()
+
+
+def test_equal_words_are_listed_in_word_order():
+    vocabulary = [f"{i:03}" for i in range(300)]
+    matrix = accumulated(random_rows(0, 200, vocabulary=vocabulary)).finalize()
+    grade = np.arange(len(matrix.words)) * 7 % 3 + 1.0
+    equal = dataclasses.replace(matrix, lower_bound=np.repeat(grade[:, None], 3, axis=1))
+    listed = equal.top_words("joy", 1000, min_documents=0)["word"].tolist()
+    value = dict(zip(matrix.words, grade, strict=True))
+    assert listed == sorted(matrix.words, key=lambda word: (-value[word], word))
+
+
+def test_a_word_is_found_by_the_rule_of_the_matrix(matrix):
+    frame = matrix.word("NAI\u0308VE")
+    assert frame["word"].tolist() == ["na\u00efve"] * 3
+    assert frame["label"].tolist() == list(LABELS)
+    assert (
+        frame["influence"].tolist() == matrix.influence[matrix.words.index("na\u00efve")].tolist()
+    )
+
+
+def test_unknown_words_and_labels_are_reported_with_what_there_is(matrix):
+    with pytest.raises(InvalidInputError, match="hope"):
+        matrix.word("hoppe")
+    with pytest.raises(InvalidInputError, match="No word is near"):
+        matrix.word("zzzzzzz")
+    with pytest.raises(InvalidInputError, match="'joy', 'fear', 'anger'"):
+        matrix.top_words("love")
+    with pytest.raises(InvalidInputError, match="love"):
+        matrix.score("hope", "love")
+    with pytest.raises(InvalidInputError, match="beauty"):
+        matrix.top_words("joy", by="beauty")
+    with pytest.raises(InvalidInputError, match="log_odds"):
+        matrix.top_words("joy", by="log_odds")
+    with pytest.raises(InvalidInputError, match="level"):
+        matrix.interval(95)
+
+
+def test_a_record_and_the_long_form_agree_with_the_arrays(matrix):
+    frame = matrix.to_pandas().set_index(["word", "label"])
+    assert len(frame) == len(matrix.words) * 3
+    for word in matrix.words:
+        for label in LABELS:
+            record = matrix.score(word, label)
+            assert record.count == matrix.count[matrix.words.index(word)]
+            assert record.evidence == cell(matrix, "evidence", word, label)
+            for name in ("influence", "low", "joint", "npmi", "standard_error"):
+                value = cell(matrix, name, word, label)
+                assert getattr(record, name) == value or np.isnan(value)
+                assert frame.loc[(word, label), name] == value or np.isnan(value)
+
+
+def test_the_parts_add_up_to_the_influence(matrix):
+    np.testing.assert_allclose(
+        matrix.word_part + matrix.context_part, matrix.influence, rtol=1e-14, atol=1e-15
+    )
+
+
+def test_wider_levels_give_wider_intervals_around_the_raw_mean(matrix):
+    low, high = matrix.interval()
+    assert low is matrix.low
+    lower, higher = matrix.interval(0.99)
+    enough = matrix.document_count >= 3
+    assert (lower[enough] < low[enough]).all()
+    assert (higher[enough] > high[enough]).all()
+    np.testing.assert_allclose(((low + high) / 2)[enough], matrix.mean[enough], atol=1e-12)
+    assert np.isnan(lower[~enough]).all()
+
+
+def test_arrays_cannot_be_changed_and_the_caller_keeps_his_own(matrix):
+    for name in ("count", "document_count", "influence", "joint", "low", "evidence"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(matrix, name)[0] = 0
+    own = np.array(matrix.log_odds)
+    filled = dataclasses.replace(matrix, log_odds=own)
+    own[:] = 1
+    assert np.isnan(filled.log_odds).all()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        matrix.joint = own
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"words": ("a",)},
+        {"labels": ("joy", "joy", "anger")},
+        {"labels": ("a", "b", "c")},
+        {"joint": np.zeros((1, 3))},
+        {"count": np.zeros((3, 3))},
+        {"manifest": {}},
+        {"manifest": {"labels": list(LABELS), "word_rule": {"lowercase": True}, "x": float("nan")}},
+        {"manifest": {"labels": list(LABELS), "word_rule": {"stem": True}}},
+    ],
+    ids=str,
+)
+def test_a_matrix_that_contradicts_itself_cannot_be_made(matrix, change):
+    with pytest.raises(InvalidInputError):
+        dataclasses.replace(matrix, **change)
+
+
+def test_words_out_of_order_cannot_be_held(matrix):
+    with pytest.raises(InvalidInputError, match="sorted"):
+        dataclasses.replace(matrix, words=tuple(reversed(matrix.words)))
+
+
+def test_comparison_matches_words_and_labels_by_name(matrix):
+    order = [2, 0, 1]
+    swapped = tuple(LABELS[i] for i in order)
+    rows = random_rows(0, 200)
+    for name in ("attribution", "attribution_context", "probabilities"):
+        rows[name] = [np.reshape(row, (-1, 3))[:, order].ravel().tolist() for row in rows[name]]
+    other = accumulated(rows, labels=swapped).finalize()
+    frame = matrix.compare(other, min_documents=1)
+    assert len(frame) == len(matrix.words) * 3
+    assert frame["label"].tolist()[:3] == list(LABELS)
+    np.testing.assert_allclose(frame["difference"], 0, atol=1e-12)
+    assert not frame["sign_flip"].any()
+
+
+def test_comparison_joins_common_words_and_scales_by_both_errors(matrix):
+    other = accumulated(random_rows(1, 200, vocabulary=[*VOCABULARY[3:6], "new"])).finalize()
+    frame = matrix.compare(other)
+    assert sorted(set(frame["word"])) == ["gloom", "hope"]
+    row = frame[(frame["word"] == "hope") & (frame["label"] == "fear")].iloc[0]
+    mine, theirs = matrix.score("hope", "fear"), other.score("hope", "fear")
+    assert row["difference"] == theirs.influence - mine.influence
+    assert row["z"] == pytest.approx(
+        (theirs.mean - mine.mean) / np.hypot(mine.standard_error, theirs.standard_error)
+    )
+    assert row["sign_flip"] == (mine.influence * theirs.influence < 0)
+    assert matrix.compare(other, min_documents=10**6).empty
+
+
+def test_unlike_matrices_are_not_compared(matrix):
+    rows = random_rows(1)
+    with pytest.raises(IncompatibleError, match="sorrow"):
+        matrix.compare(accumulated(rows, labels=("joy", "fear", "sorrow")).finalize())
+    with pytest.raises(IncompatibleError, match="lowercase"):
+        matrix.compare(accumulated(rows, lowercase=False).finalize())
+
+
+def test_a_csv_holds_no_formula_and_gives_every_word_back(tmp_path):
+    hostile = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "'=1", "''-", "'quote", "a\nb", 'a,"b']
+    matrix = accumulated(random_rows(0, 100, vocabulary=hostile)).finalize()
+    matrix.to_csv(tmp_path / "influence.csv")
+    read = pd.read_csv(tmp_path / "influence.csv", keep_default_na=False, lineterminator="\n")
+    assert not any(word[0] in "=+-@\t\r" for word in read["word"])
+    restored = {
+        word[1:] if word.startswith("'") and word.lstrip("'")[:1] in set("=+-@\t\r") else word
+        for word in read["word"]
+    }
+    assert restored == set(matrix.words)
+    assert tuple(read.columns) == COLUMNS
+
+
+def test_an_empty_matrix_answers_too():
+    matrix = accumulated({name: [] for name in random_rows(0)}).finalize()
+    assert matrix.top_words("joy").empty
+    assert matrix.to_pandas().empty
+    assert all(getattr(matrix, n.replace("documents", "document_count")).size == 0 for n in NUMBERS)
+
+
+def test_a_published_matrix_opens_without_torch_and_scipy(matrix, tmp_path):
+    matrix.save_pretrained(tmp_path)
+    script = (
+        "import sys\n"
+        "from hf_attn_attr.influence import InfluenceMatrix\n"
+        f"matrix = InfluenceMatrix.from_pretrained({str(tmp_path)!r})\n"
+        "matrix.top_words('joy'), matrix.word('hope'), matrix.score('hope', 'joy')\n"
+        "heavy = {'torch', 'scipy', 'transformers', 'datasets', 'safetensors'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_matrix_says_what_it_is_in_one_line(matrix):
+    assert "joy" in repr(matrix)
+    assert "\n" not in repr(matrix)
+    assert isinstance(matrix, InfluenceMatrix)

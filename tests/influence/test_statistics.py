@@ -1,0 +1,142 @@
+"""Estimates against hand-written references, a bootstrap and a simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_attn_attr.influence import statistics
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def texts_of_words(rng, documents, spread=0.6):
+    """Per text: its word, its occurrences n and its total T; and the words' true means."""
+    word = np.repeat(np.arange(len(documents)), documents)
+    mean = rng.normal(size=len(documents)) * 0.5
+    scale = np.exp(rng.normal(size=len(documents)) * spread)
+    n = 1 + rng.integers(0, 2, len(word)) * (rng.random(len(word)) < 0.2)
+    noise = rng.standard_t(5, len(word)) * math.sqrt(3 / 5)
+    return word, n, mean[word] * n + scale[word] * np.sqrt(n) * noise, mean
+
+
+def folded(word, n, total, documents, prior_degrees=statistics.PRIOR_DEGREES):
+    """Mean, standard error and degrees of freedom from the sums, as the fold has them."""
+
+    def summed(values):
+        return np.bincount(word, values, len(documents))
+
+    count = summed(n).astype(np.int64)
+    mean = statistics.mean_influence(summed(total)[:, None], count)
+    residuals = statistics.residual_sum_of_squares(
+        mean, summed(total**2)[:, None], summed(total * n)[:, None], summed(n * n).astype(np.int64)
+    )
+    variance, degrees = statistics.moderated_variance(residuals, documents, prior_degrees)
+    return mean, statistics.standard_error(variance, documents, count), degrees
+
+
+@given(seeds)
+def test_the_standard_error_is_that_of_a_ratio_over_texts(seed):
+    rng = np.random.default_rng(seed)
+    documents = rng.integers(1, 20, 6)
+    word, n, total, _ = texts_of_words(rng, documents)
+    mean, error, _ = folded(word, n, total, documents, prior_degrees=0.0)
+    for w, d in enumerate(documents):
+        own = word == w
+        r = sum(total[own]) / sum(n[own])
+        assert mean[w, 0] == pytest.approx(r, rel=1e-9)
+        if d < 3:
+            assert math.isnan(error[w, 0])
+            continue
+        squares = sum((t - r * k) ** 2 for t, k in zip(total[own], n[own], strict=True))
+        expected = math.sqrt(d * squares / (d - 1)) / sum(n[own])
+        assert error[w, 0] == pytest.approx(expected, rel=1e-6, abs=1e-7)
+
+
+def test_pooling_leans_on_words_of_like_document_count():
+    documents = np.array([1, 2, 4, 7, 8])
+    residuals = np.array([[0.0], [3.0], [6.0], [12.0], [70.0]])
+    variance, degrees = statistics.moderated_variance(residuals, documents, prior_degrees=2.0)
+    pooled = 18 / 9
+    assert np.isnan(variance[:2]).all()
+    assert variance[2, 0] == pytest.approx((6 + 2 * pooled) / (3 + 2))
+    assert variance[3, 0] == pytest.approx((12 + 2 * pooled) / (6 + 2))
+    assert variance[4, 0] == pytest.approx(10)
+    # A word alone in its bin has nothing to borrow.
+    assert degrees.tolist() == [0, 1, 5, 8, 7]
+
+
+def test_the_standard_error_agrees_with_a_bootstrap_over_texts():
+    rng = np.random.default_rng(0)
+    documents = np.full(30, 400)
+    word, n, total, _ = texts_of_words(rng, documents)
+    _, error, _ = folded(word, n, total, documents, prior_degrees=0.0)
+    n, total = n.reshape(30, 400), total.reshape(30, 400)
+    draws = rng.integers(0, 400, (300, 400))
+    means = [total[:, draw].sum(axis=1) / n[:, draw].sum(axis=1) for draw in draws]
+    ratios = np.std(means, axis=0) / error[:, 0]
+    assert np.abs(np.median(ratios) - 1) < 0.03
+    assert np.abs(ratios - 1).max() < 0.2
+
+
+def test_intervals_hold_the_true_mean_at_every_document_count():
+    rng = np.random.default_rng(1)
+    documents = np.concatenate([np.full(2000, d) for d in (3, 4, 8, 20, 60)])
+    word, n, total, truth = texts_of_words(rng, documents)
+    mean, error, degrees = folded(word, n, total, documents)
+    low, high = statistics.interval(mean, error, degrees)
+    for d in np.unique(documents):
+        own = documents == d
+        assert 0.93 < statistics.coverage(low[own], high[own], truth[own, None]) < 0.985, d
+
+
+def test_a_t_interval_is_read_off_the_table():
+    low, high = statistics.interval(np.array([[1.0]]), np.array([[2.0]]), np.array([10.0]), 0.95)
+    assert (low.item(), high.item()) == pytest.approx((1 - 2 * 2.2281389, 1 + 2 * 2.2281389))
+
+
+def test_the_bound_keeps_the_sign_and_never_overshoots():
+    mean = np.array([[2.0, -2.0, 0.5, -0.5, 3.0, np.nan]])
+    error = np.array([[1.0, 1.0, 1.0, 1.0, np.nan, np.nan]])
+    bound = statistics.lower_bound(mean, error)
+    np.testing.assert_allclose(bound, [[0.36, -0.36, 0, 0, 0, np.nan]], atol=1e-12)
+    assert not np.signbit(bound[0, 3])
+
+
+def test_evidence_has_three_grades():
+    low = np.array([[np.nan, -1.0, 0.1, -2.0, 0.0]])
+    high = np.array([[np.nan, 1.0, 2.0, -0.1, 0.0]])
+    expected = ["insufficient", "uncertain", "consistent", "consistent", "uncertain"]
+    assert statistics.evidence(low, high).tolist() == [expected]
+
+
+def test_few_texts_count_for_less():
+    shrunk = statistics.shrunk(np.ones((3, 1)), np.array([1, 5, 95]))
+    assert shrunk.ravel().tolist() == [1 / 6, 0.5, 0.95]
+
+
+@given(seeds)
+def test_the_joint_is_taken_apart_consistently(seed):
+    rng = np.random.default_rng(seed)
+    joint = rng.dirichlet(np.full(12, 0.3)).reshape(4, 3)
+    p_word, p_class = joint.sum(axis=1), joint.sum(axis=0)
+    lift = statistics.lift(joint, p_word, p_class)
+    np.testing.assert_allclose(statistics.word_given_class(joint).sum(axis=0), 1)
+    np.testing.assert_allclose(statistics.class_given_word(joint, p_word).sum(axis=1), 1)
+    np.testing.assert_allclose(lift * p_word[:, None], statistics.word_given_class(joint))
+    npmi = statistics.npmi(joint, lift)
+    assert ((npmi > 0) == (lift > 1)).all()
+    assert (np.abs(npmi) <= 1).all()
+
+
+def test_what_is_undefined_is_nan_and_what_never_meets_is_minus_one():
+    joint = np.array([[0.5, 0.0], [0.0, 0.0]])
+    p_word, p_class = np.array([0.5, 0.0]), np.array([0.5, 0.5])
+    lift = statistics.lift(joint, p_word, p_class)
+    np.testing.assert_array_equal(lift, [[2, 0], [np.nan, np.nan]])
+    np.testing.assert_allclose(statistics.npmi(joint, lift), [[1, -1], [np.nan, np.nan]])
+    np.testing.assert_array_equal(statistics.word_given_class(joint), [[1, np.nan], [0, np.nan]])
+    one = np.array([[1.0]])
+    assert np.isnan(statistics.npmi(one, one)).all()

@@ -1,0 +1,246 @@
+"""The published files: same bytes, same matrix, every damage found."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
+from hf_attn_attr.files import canonical_json, sha256_of_file
+from hf_attn_attr.influence import InfluenceMatrix
+from hf_attn_attr.influence.storage import COLUMNS, NUMBERS
+
+from .texts import LABELS, accumulated, random_rows
+
+TYPES = ["single_label_classification", "multi_label_classification"]
+
+
+def files(folder):
+    return {file.name: file.read_bytes() for file in (folder / "influence").iterdir()}
+
+
+def same(left, right):
+    names = ["document_count" if name == "documents" else name for name in NUMBERS]
+    return (
+        left.words == right.words
+        and left.labels == right.labels
+        and left.manifest == right.manifest
+        and all(getattr(left, n).tobytes() == getattr(right, n).tobytes() for n in names)
+        and all(getattr(left, n).dtype == getattr(right, n).dtype for n in names)
+        and (left.evidence == right.evidence).all()
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("storage")
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    return accumulated(random_rows(0, 60)).finalize({"corpus": "test", "rows": 60})
+
+
+@pytest.fixture
+def published(matrix, tmp_path):
+    matrix.save_pretrained(tmp_path)
+    return tmp_path
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 30), st.sampled_from(TYPES))
+@settings(max_examples=25, deadline=None)
+def test_a_loaded_matrix_is_the_saved_one_and_saves_to_the_same_bytes(folder, seed, n, kind):
+    matrix = accumulated(random_rows(seed, n, problem_type=kind), problem_type=kind).finalize()
+    matrix.save_pretrained(folder / "first")
+    loaded = InfluenceMatrix.from_pretrained(folder / "first")
+    assert same(matrix, loaded)
+    loaded.save_pretrained(folder / "second")
+    assert files(folder / "first") == files(folder / "second")
+
+
+def test_regression_and_many_words_come_back_too(tmp_path):
+    vocabulary = [f"{i:x}" * 9 for i in range(20_000)]
+    rows = random_rows(0, 800, ("value",), "regression", vocabulary, longest=60)
+    matrix = accumulated(rows, labels=("value",), problem_type="regression").finalize()
+    matrix.save_pretrained(tmp_path)
+    assert same(matrix, InfluenceMatrix.from_pretrained(tmp_path))
+
+
+def test_the_table_is_readable_by_anyone(matrix, published):
+    frame = pd.read_parquet(published / "influence" / "influence.parquet")
+    assert tuple(frame.columns) == COLUMNS
+    assert frame["word"].astype(str).tolist() == [w for w in matrix.words for _ in LABELS]
+    assert frame["label"].astype(str).tolist() == list(LABELS) * len(matrix.words)
+    assert frame["influence"].tolist() == matrix.influence.ravel().tolist()
+    assert frame["evidence"].astype(str).tolist() == matrix.evidence.ravel().tolist()
+    table = pq.read_table(published / "influence" / "influence.parquet")
+    assert table.column("association_q_value").null_count == len(frame)
+    assert table.column("low").null_count == int(np.isnan(matrix.low).sum())
+
+
+def test_the_manifest_says_what_the_matrix_is_of(matrix, published):
+    manifest = json.loads((published / "influence" / "manifest.json").read_bytes())
+    table = published / "influence" / "influence.parquet"
+    assert manifest["format_version"] == 1
+    assert manifest["labels"] == list(LABELS)
+    assert manifest["word_rule"] == {"lowercase": True, "normalization": "NFC"}
+    assert manifest["method"] == "contribution"
+    assert manifest["rows"] == len(matrix.words) * len(LABELS)
+    assert manifest["texts"] + manifest["empty_texts"] == 60
+    assert manifest["words"] == matrix.count.sum()
+    assert manifest["distinct_words"] == len(matrix.words)
+    assert manifest["provenance"] == {"corpus": "test", "rows": 60}
+    assert manifest["checks"] == {}
+    assert manifest["files"] == {
+        "influence.parquet": {"sha256": sha256_of_file(table), "bytes": table.stat().st_size}
+    }
+
+
+def test_a_matrix_opens_from_its_own_folder_or_the_one_above(matrix, published):
+    assert same(matrix, InfluenceMatrix.from_pretrained(published))
+    assert same(matrix, InfluenceMatrix.from_pretrained(str(published / "influence")))
+
+
+def test_what_was_filled_in_later_is_published(matrix, tmp_path):
+    q = np.linspace(0, 1, matrix.joint.size).reshape(matrix.joint.shape)
+    manifest = {**matrix.manifest, "checks": {"stability": 0.9}}
+    filled = dataclasses.replace(matrix, association_q_value=q, manifest=manifest)
+    filled.save_pretrained(tmp_path)
+    loaded = InfluenceMatrix.from_pretrained(tmp_path)
+    assert loaded.association_q_value.tolist() == q.tolist()
+    assert loaded.manifest["checks"] == {"stability": 0.9}
+
+
+def test_undefined_is_undefined_whatever_its_sign(matrix):
+    negative = np.full(matrix.joint.shape, -np.nan)
+    assert negative.tobytes() != matrix.log_odds.tobytes()
+    assert same(dataclasses.replace(matrix, log_odds=negative), matrix)
+
+
+def test_saving_over_an_open_matrix_leaves_it_as_it_was(matrix, published):
+    loaded = InfluenceMatrix.from_pretrained(published)
+    accumulated(random_rows(9, 60)).finalize().save_pretrained(published)
+    assert same(matrix, dataclasses.replace(loaded))
+    assert not same(matrix, InfluenceMatrix.from_pretrained(published))
+
+
+@pytest.mark.parametrize("name", ["influence.parquet", "manifest.json"])
+def test_a_missing_file_is_reported(published, name):
+    (published / "influence" / name).unlink()
+    with pytest.raises(CorruptArtifactError, match=name):
+        InfluenceMatrix.from_pretrained(published)
+
+
+def test_a_table_cut_or_changed_anywhere_is_refused(published):
+    table = published / "influence" / "influence.parquet"
+    data = table.read_bytes()
+    for position in range(0, len(data), 61):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << (position % 8)
+        for content in (damaged, data[:position]):
+            table.write_bytes(content)
+            with pytest.raises(CorruptArtifactError, match=r"influence\.parquet"):
+                InfluenceMatrix.from_pretrained(published)
+
+
+def test_a_manifest_cut_anywhere_is_refused(published):
+    path = published / "influence" / "manifest.json"
+    data = path.read_bytes()
+    for length in range(0, len(data) - 1, 13):
+        path.write_bytes(data[:length])
+        with pytest.raises(CorruptArtifactError):
+            InfluenceMatrix.from_pretrained(published)
+
+
+def test_a_crash_between_table_and_manifest_is_found(published, tmp_path):
+    accumulated(random_rows(9, 60)).finalize().save_pretrained(tmp_path / "new")
+    shutil.copy(tmp_path / "new/influence/influence.parquet", published / "influence")
+    with pytest.raises(CorruptArtifactError, match="SHA-256"):
+        InfluenceMatrix.from_pretrained(published)
+
+
+def rewritten(folder, table=None, **changes):
+    """Write the folder anew with right digests but another table or manifest."""
+    path = folder / "influence" / "influence.parquet"
+    if table is not None:
+        pq.write_table(table, path)
+    manifest = json.loads((folder / "influence" / "manifest.json").read_bytes())
+    manifest["files"]["influence.parquet"]["sha256"] = sha256_of_file(path)
+    manifest = {k: v for k, v in {**manifest, **changes}.items() if v is not None}
+    (folder / "influence" / "manifest.json").write_bytes(canonical_json(manifest))
+
+
+def test_another_format_version_is_named(published):
+    rewritten(published, format_version=2)
+    with pytest.raises(IncompatibleError, match="version 2, this release reads 1"):
+        InfluenceMatrix.from_pretrained(published)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": ["joy", "fear"]},
+        {"labels": ["fear", "joy", "anger"]},
+        {"labels": ["joy", "joy", "anger"]},
+        {"labels": []},
+        {"labels": None},
+        {"rows": 3},
+        {"rows": None},
+        {"files": {}},
+        {"files": None},
+        {"word_rule": None},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_does_not_fit_the_table_is_refused(published, changes):
+    if "files" in changes:
+        path = published / "influence" / "manifest.json"
+        manifest = json.loads(path.read_bytes()) | changes
+        path.write_bytes(canonical_json(manifest))
+    else:
+        rewritten(published, **changes)
+    with pytest.raises(CorruptArtifactError):
+        InfluenceMatrix.from_pretrained(published)
+
+
+def replaced(table, name, values):
+    index = table.schema.get_field_index(name)
+    return table.set_column(index, name, values)
+
+
+TABLES = {
+    "a column less": lambda t: t.drop_columns(["lift"]),
+    "another type": lambda t: replaced(t, "lift", t["lift"].cast(pa.float32())),
+    "another order of columns": lambda t: t.select(list(reversed(COLUMNS))),
+    "fewer rows": lambda t: t.slice(3),
+    "rows in another order": lambda t: t.take(list(reversed(range(len(t))))),
+    "a word twice": lambda t: pa.concat_tables([t.slice(0, 3), t.slice(0, 3), t.slice(6)]),
+    "words not label by label": lambda t: t.take([0, 3, 6, *range(3, len(t))]),
+    "a null count": lambda t: replaced(t, "count", pa.nulls(len(t), pa.int64())),
+    "a count that differs within a word": lambda t: replaced(
+        t, "count", pa.array(range(len(t)), pa.int64())
+    ),
+    "a null word": lambda t: replaced(t, "word", pa.nulls(len(t), t.schema.field("word").type)),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_another_shape_is_refused(published, name):
+    table = TABLES[name](pq.read_table(published / "influence" / "influence.parquet"))
+    rewritten(published, table)
+    with pytest.raises(CorruptArtifactError):
+        InfluenceMatrix.from_pretrained(published)
+
+
+def test_a_folder_without_a_matrix_is_no_damage(tmp_path):
+    with pytest.raises(InvalidInputError, match="no influence matrix"):
+        InfluenceMatrix.from_pretrained(tmp_path)
+    with pytest.raises(InvalidInputError, match="no local folder"):
+        InfluenceMatrix.from_pretrained("somebody/model")
