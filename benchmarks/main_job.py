@@ -46,7 +46,7 @@ TASKS = {
         "sst",
         "polarity",
         0.83,
-        {"batch_size": 128, "epochs": 6, "patience": 2},
+        {"batch_size": 64, "epochs": 4, "patience": 2},
         phrases=True,
         word_labels=True,
     ),

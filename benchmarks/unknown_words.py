@@ -12,7 +12,7 @@ import common
 
 from hf_attn_attr import TrainingSettings, load_labelled, train, train_tokenizer
 
-RULES: tuple[Literal["pieces", "unk"], ...] = ("pieces", "unk")
+RULES: tuple[Literal["pieces", "unk"], ...] = ("unk", "pieces")
 
 
 def main() -> None:

@@ -3,8 +3,13 @@
 Imports of models and data sit inside the commands, so that `top` and `word` answer without torch.
 """
 
+import io
 import json
+import math
+import os
 import sys
+import warnings
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +18,12 @@ import typer
 from .errors import AttnAttrError, InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from .data import LabelledTexts
-    from .training import TrainingSettings
+    from .training import TrainingResult, TrainingSettings
 
 app = typer.Typer(
     name="hf-attn-attr",
@@ -68,9 +75,10 @@ def demo(
     seed: Seed = 0,
     epochs: Annotated[int, typer.Option(help="At most this many epochs.")] = 12,
 ) -> None:
-    """Run the main job on generated texts whose word influences are known. Needs no download.
+    """Run the main job on generated texts whose word influences are known.
 
-    Writes two model folders under --output. Example: `hf-attn-attr demo`
+    Reads nothing, needs no download; writes two model folders under --output.
+    Example: `hf-attn-attr demo`
     """
     from .demonstration import demonstrate
 
@@ -111,51 +119,46 @@ def run(
     Reads labelled texts; writes model, tokenizer, training.json and influence/ to --output.
     Example: `hf-attn-attr run --train train.csv --validation dev.csv --output model`
     """
-    from .workflow import run as run_workflow
+    with _working():
+        from .workflow import run as run_workflow
 
-    if fold_on not in ("validation", "train"):
-        raise InvalidInputError(f"--fold-on is {fold_on!r}; give validation or train.")
-    texts = _texts(
-        train, validation, extra_train, text_column, label_column, extra_label_column, label_map,
-        problem_type,
-    )  # fmt: skip
-    result = run_workflow(
-        *texts[:2],
-        extra_train=texts[2],
-        output_dir=output,
-        fold_on=fold_on,  # type: ignore[arg-type]
-        preset=preset,
-        config=_fields(set_),
-        settings=_settings(seed, epochs, batch_size, learning_rate, class_weights, thresholds),
-        columns=columns,
-        resume=resume,
-        progress=not json_,
-    )
+        _require_one_of("--fold-on", fold_on, ("validation", "train"))
+        settings = _settings(seed, epochs, batch_size, learning_rate, class_weights, thresholds)
+        config = _fields(set_)
+        texts = _texts(
+            train, validation, extra_train, text_column, label_column, extra_label_column,
+            label_map, problem_type,
+        )  # fmt: skip
+        result = run_workflow(
+            *texts[:2],
+            extra_train=texts[2],
+            output_dir=output,
+            fold_on=fold_on,  # type: ignore[arg-type]
+            preset=preset,
+            config=config,
+            settings=settings,
+            columns=columns,
+            resume=resume,
+            progress=not json_,
+        )
     matrix = result.matrix
+    exact = matrix.manifest["method"] == "contribution"
+    top_words = {label: matrix.top_words(label, k) for label in matrix.labels} if exact else {}
     if json_:
-        _print_json({"metrics": result.training.metrics, "folder": str(output)})
+        answers = {label: _records(rows) for label, rows in top_words.items()}
+        _print_json({**_summary(result.training, output), "top_words": answers})
         return
-    from rich.console import Console
-
     from .terminal import influence_table, provenance_line
 
-    console = Console()
-    _print_counts(console, result.training.train, result.training.validation)
-    console.print(
-        "Validation: " + ", ".join(f"{name} {x:.4f}" for name, x in result.training.metrics.items())
-    )
-    if matrix.manifest["method"] == "contribution":
-        console.print(provenance_line(matrix.manifest))
-        for label in matrix.labels:
-            rows = matrix.top_words(label, k)
-            console.print(influence_table(rows, "word", f"Most influential on {label}"))
-        first = matrix.top_words(matrix.labels[0], 1)
-        if len(first):
-            word = str(first["word"].iloc[0])
-            console.print(influence_table(matrix.word(word), "label", f"Influence of {word}"))
-    else:
-        console.print("This head has no exact attributions; the matrix holds attention only.")
-    console.print(f"Saved in {output}. Ask on: hf-attn-attr word {output} WORD")
+    _print(*_summary_lines(result.training))
+    _print(provenance_line(matrix.manifest))
+    if not exact:
+        _print("This head has no exact attributions; the matrix holds attention only.")
+    for label, rows in top_words.items():
+        _print(influence_table(rows, "word", f"Most influential on {label}"))
+    for word in [word for rows in top_words.values() for word in rows["word"]][:1]:
+        _print(influence_table(matrix.word(word), "label", f"Influence of {word}"))
+    _print(f"Saved in {output}. Ask on: hf-attn-attr word {output} WORD")
 
 
 @app.command(name="train")
@@ -185,23 +188,29 @@ def train_command(
     Reads labelled texts; writes model, tokenizer and training.json to --output.
     Example: `hf-attn-attr train --train train.csv --output model --set hidden_size=96`
     """
-    from .training import train as train_model
+    with _working():
+        from .training import train as train_model
 
-    texts = _texts(
-        train, validation, extra_train, text_column, label_column, extra_label_column, label_map,
-        problem_type,
-    )  # fmt: skip
-    result = train_model(
-        *texts[:2],
-        extra_train=texts[2],
-        output_dir=output,
-        preset=preset,
-        config=_fields(set_),
-        settings=_settings(seed, epochs, batch_size, learning_rate, class_weights, thresholds),
-        resume=resume,
-        progress=not json_,
-    )
-    _print_json({"metrics": result.metrics, "folder": str(output)})
+        settings = _settings(seed, epochs, batch_size, learning_rate, class_weights, thresholds)
+        config = _fields(set_)
+        texts = _texts(
+            train, validation, extra_train, text_column, label_column, extra_label_column,
+            label_map, problem_type,
+        )  # fmt: skip
+        result = train_model(
+            *texts[:2],
+            extra_train=texts[2],
+            output_dir=output,
+            preset=preset,
+            config=config,
+            settings=settings,
+            resume=resume,
+            progress=not json_,
+        )
+    if json_:
+        _print_json(_summary(result, output))
+        return
+    _print(*_summary_lines(result), f"Saved in {output}.")
 
 
 @app.command()
@@ -218,18 +227,20 @@ def extract(
     Reads a model folder and texts; writes columns.parquet and columns.json to --output.
     Example: `hf-attn-attr extract model new.csv --output columns`
     """
-    from .columns import save_columns
-    from .data import load_labelled
-    from .extraction import extract as extract_columns
-    from .extraction import provenance
-    from .workflow import corpus_facts
+    with _working():
+        from .columns import save_columns
+        from .data import load_labelled
+        from .extraction import extract as extract_columns
+        from .workflow import facts
 
-    model, tokenizer = _model(folder)
-    read = load_labelled(texts, split=split, text_column=text_column, require_labels=False)
-    columns = extract_columns(read.dataset, model, tokenizer, method=method)
-    facts = {**provenance(model, tokenizer, method), "corpus": corpus_facts(read)}
-    save_columns(columns, output, {**facts, "folded_on": "other"})
-    print(f"{len(columns)} texts written to {output}. Next: hf-attn-attr fold {output} -o {folder}")  # noqa: T201
+        model, tokenizer = _model(folder)
+        read = load_labelled(texts, split=split, text_column=text_column, require_labels=False)
+        columns = extract_columns(read.dataset, model, tokenizer, method=method)
+        save_columns(columns, output, facts(model, tokenizer, method, read, "other"))
+    _print(
+        _count(read),
+        f"Columns written to {output}. Next: hf-attn-attr fold {output} -o {folder}",
+    )
 
 
 @app.command()
@@ -243,13 +254,19 @@ def fold(
     Reads columns.parquet and columns.json; writes influence/ to --output.
     Example: `hf-attn-attr fold columns --output model`
     """
-    from .columns import load_columns
-    from .influence import fold as fold_columns
+    with _working():
+        from .columns import load_columns
+        from .influence import fold as fold_columns
 
-    dataset, facts = load_columns(columns)
-    matrix = fold_columns(dataset, lowercase=not case_sensitive, provenance=facts)
-    matrix.save_pretrained(output)
-    print(f"{len(matrix.words)} words x {len(matrix.labels)} labels written to {output}/influence")  # noqa: T201
+        dataset, facts = load_columns(columns)
+        matrix = fold_columns(
+            dataset,
+            lowercase=not case_sensitive,
+            provenance=facts,
+            label_names=facts.get("labels"),
+        )
+        matrix.save_pretrained(output)
+    _print(f"{len(matrix.words)} words x {len(matrix.labels)} labels written to {output}/influence")
 
 
 @app.command()
@@ -264,7 +281,8 @@ def top(
 ) -> None:
     """For a class, which words are most influential?
 
-    Reads influence/ in a folder. Example: `hf-attn-attr top model --label joy`
+    Reads influence/ in a folder; prints a table, writes nothing.
+    Example: `hf-attn-attr top model --label joy`
     """
     from .influence import InfluenceMatrix
 
@@ -287,7 +305,8 @@ def top(
 def word(folder: Folder, word: str, json_: Json = False) -> None:
     """For a word, how much does it influence each class?
 
-    Reads influence/ in a folder. Example: `hf-attn-attr word model despise`
+    Reads influence/ in a folder; prints two tables, writes nothing.
+    Example: `hf-attn-attr word model despise`
     """
     from .influence import InfluenceMatrix
 
@@ -316,37 +335,38 @@ def explain(
 ) -> None:
     """What did each word of one text do?
 
-    Reads a model folder. Example: `hf-attn-attr explain model "What a lovely day"`
+    Reads a model folder; prints the text and a table, writes nothing.
+    Example: `hf-attn-attr explain model "What a lovely day"`
     """
-    from transformers import pipeline
+    with _working():
+        from transformers import pipeline
 
-    model, tokenizer = _model(folder)
-    if label is not None and label not in model.config.label2id:
-        raise InvalidInputError(
-            f"The model has no label {label!r}. It has {sorted(model.config.label2id)}."
-        )
-    ask = pipeline("attention-attribution", model=model, tokenizer=tokenizer)
-    try:
-        answer = ask(text, **({} if label is None else {"label": label}))
-    except ValueError as error:
-        raise InvalidInputError(str(error)) from error
+        model, tokenizer = _model(folder)
+        ask = pipeline("attention-attribution", model=model, tokenizer=tokenizer)
+        try:
+            answer = ask(text, label=label)
+        except ValueError as error:  # an unknown label, or a text that is none
+            raise InvalidInputError(str(error)) from error
     if json_:
         _print_json(answer)
         return
-    from rich.console import Console
-
     from .terminal import explanation
 
-    explanation(answer, text, Console())
+    explanation(answer, text, _console())
 
 
 def main() -> None:
     """Entry point; errors that we raise on purpose end with status 1 and their message alone."""
-    try:
-        app()
-    except (AttnAttrError, OSError) as error:
-        print(f"Error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal's encoding lacks is shown as an escape.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _complain(f"Warning: {message}")
+        try:
+            app()
+        except (AttnAttrError, OSError) as error:
+            _complain(f"Error: {error}")
+            sys.exit(1)
 
 
 def _texts(
@@ -387,16 +407,28 @@ def _pairs(label_map: str | None) -> dict[str, str] | None:
 
 def _fields(settings: list[str] | None) -> dict[str, Any]:
     """Config fields from FIELD=VALUE: values are JSON where they can be, else text."""
+    from .models.configuration_self_attentive import SelfAttentiveConfig
+
+    # The rest follows from the texts and the tokenizer.
+    known = set(SelfAttentiveConfig.__annotations__) - {
+        *("vocab_size", "pad_token_id", "keys_to_ignore_at_inference")
+    }
     fields: dict[str, Any] = {}
     for setting in settings or []:
         name, equals, value = setting.partition("=")
-        if not equals:
-            raise InvalidInputError(f"--set is {setting!r}; write FIELD=VALUE.")
+        if not equals or name not in known:
+            raise InvalidInputError(
+                f"--set is {setting!r}; write FIELD=VALUE with one of the fields {sorted(known)}."
+            )
         try:
-            fields[name] = json.loads(value)
+            fields[name] = json.loads(value, parse_constant=_not_a_number)
         except ValueError:
             fields[name] = value
     return fields
+
+
+def _not_a_number(name: str) -> None:
+    raise ValueError(name)
 
 
 def _settings(
@@ -409,6 +441,15 @@ def _settings(
 ) -> "TrainingSettings":
     from .training import TrainingSettings
 
+    _require_one_of("--class-weights", class_weights, ("none", "balanced"))
+    _require_one_of("--thresholds", thresholds, ("global", "per_label", "none"))
+    for name, value in (("--epochs", epochs), ("--batch-size", batch_size)):
+        if value is not None and value < 1:
+            raise InvalidInputError(f"{name} is {value}; it must be at least 1.")
+    if learning_rate is not None and not 0 < learning_rate < math.inf:
+        raise InvalidInputError(f"--learning-rate is {learning_rate}; it must be above 0, finite.")
+    if not 0 <= seed < 2**32:
+        raise InvalidInputError(f"--seed is {seed}; it must be at least 0 and below 2^32.")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     return TrainingSettings(
         seed=seed,
@@ -418,10 +459,58 @@ def _settings(
     )
 
 
+def _require_one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidInputError(f"{option} is {value!r}; give one of {', '.join(choices)}.")
+
+
+@contextmanager
+def _working() -> "Iterator[None]":
+    """Standard output is for the answer: what libraries print meanwhile goes to standard error."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
 def _model(folder: Path) -> tuple[Any, Any]:
+    """Model and tokenizer, without transformers' progress bar and load report."""
+    from transformers.utils import logging
+
     from .loading import load_model
 
-    return load_model(folder)
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return load_model(folder)
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _summary(result: "TrainingResult", folder: Path) -> dict[str, Any]:
+    texts = {"training": result.train, "validation": result.validation}
+    return {
+        "folder": str(folder),
+        "metrics": result.metrics,
+        "texts": {
+            name: {"rows": len(part.dataset), "dropped": part.dropped}
+            for name, part in texts.items()
+        },
+    }
+
+
+def _summary_lines(result: "TrainingResult") -> list[str]:
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+    return [
+        f"Training: {_count(result.train)}",
+        f"Validation: {_count(result.validation)}; {metrics}",
+    ]
+
+
+def _count(texts: "LabelledTexts") -> str:
+    dropped = "".join(f", {n:,} dropped ({why})" for why, n in texts.dropped.items())
+    return f"{len(texts.dataset):,} texts{dropped}"
 
 
 def _records(rows: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -433,18 +522,31 @@ def _records(rows: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))  # noqa: T201
+    # ASCII: valid whatever the terminal's encoding, and nothing in it can drive a terminal.
+    print(json.dumps(value, indent=1, allow_nan=False))  # noqa: T201
 
 
 def _print(*parts: Any) -> None:
+    from rich.text import Text
+
+    from .terminal import printable
+
+    console = _console()
+    for part in parts:
+        if isinstance(part, str):
+            console.print(Text(printable(part)), soft_wrap=True)
+        else:
+            console.print(part)
+
+
+def _console() -> Any:
     from rich.console import Console
 
-    console = Console()
-    for part in parts:
-        console.print(part, markup=False) if isinstance(part, str) else console.print(part)
+    # Without a terminal rich would assume 80 columns and break long words.
+    return Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=120)
 
 
-def _print_counts(console: Any, train: "LabelledTexts", validation: "LabelledTexts") -> None:
-    for name, texts in (("training", train), ("validation", validation)):
-        dropped = "".join(f", {n} dropped ({why})" for why, n in texts.dropped.items() if n)
-        console.print(f"{len(texts.dataset):,} {name} texts{dropped}", markup=False)
+def _complain(message: str) -> None:
+    from .terminal import printable
+
+    print("\n".join(map(printable, message.split("\n"))), file=sys.stderr)  # noqa: T201

@@ -31,7 +31,7 @@ def load_columns(folder: Path) -> tuple[Dataset, dict[str, Any]]:
     """The dataset that `save_columns` wrote, and its provenance.
 
     Raises:
-        CorruptArtifactError: If a file is missing or has changed.
+        CorruptArtifactError: If a file is missing, damaged, or has changed.
         IncompatibleError: If another format version wrote it.
     """
     manifest = read_json(folder / MANIFEST)
@@ -46,4 +46,9 @@ def load_columns(folder: Path) -> tuple[Dataset, dict[str, Any]]:
             f"{folder / COLUMNS} has {len(table)} rows, its manifest says "
             f"{manifest.get('rows')}. Extract again."
         )
-    return Dataset(InMemoryTable(table)), manifest["provenance"]
+    provenance = manifest.get("provenance")
+    if not isinstance(provenance, dict):
+        raise CorruptArtifactError(
+            f"{folder / MANIFEST} does not say what the columns were computed with. Extract again."
+        )
+    return Dataset(InMemoryTable(table)), provenance

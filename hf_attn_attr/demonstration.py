@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from .data import LabelledTexts, load_labelled
 from .demo.planted import (
@@ -20,6 +21,14 @@ from .terminal import explanation, influence_table, plain_table
 from .training import TrainingSettings
 from .workflow import RunResult, run
 
+# Invented words share no spelling worth learning, and negation needs every word in its place.
+PLANTED = {
+    "char_ngram_buckets": 0,
+    "embedding_dropout": 0.2,
+    "classifier_dropout": 0.2,
+    "hidden_dropout": 0.2,
+    "word_dropout": 0.0,
+}
 FIRST_TRY = "I was terrified at first, but in the end the whole evening made me so happy."
 
 
@@ -40,6 +49,7 @@ def demonstrate(output: Path, *, seed: int, epochs: int) -> None:
         train,
         validation,
         output_dir=output / "planted",
+        config=PLANTED,
         settings=TrainingSettings(epochs=epochs, seed=seed),
     )
     _print_questions(console, planted.matrix, corpus)
@@ -95,7 +105,7 @@ def run_sentences(output: Path, seed: int) -> RunResult:
     )
 
 
-def recovery_table(matrix: InfluenceMatrix, corpus: PlantedCorpus):  # type: ignore[no-untyped-def]
+def recovery_table(matrix: InfluenceMatrix, corpus: PlantedCorpus) -> Table:
     """How well each measure of a matrix recovers the planted strengths."""
     rows = []
     for name in ("influence", "lower_bound", "joint"):
@@ -103,6 +113,7 @@ def recovery_table(matrix: InfluenceMatrix, corpus: PlantedCorpus):  # type: ign
         rows.append(
             (
                 name,
+                f"{found.rho_own:.3f}",
                 f"{found.rho:.3f}",
                 f"{found.auc_stop:.3f}",
                 f"{found.auc_noise:.3f}",
@@ -110,9 +121,10 @@ def recovery_table(matrix: InfluenceMatrix, corpus: PlantedCorpus):  # type: ign
             )
         )
     return plain_table(
-        ("measure", "Spearman with truth", "vs stop words", "vs noise", "vs confounded"),
+        ("measure", "rho, own class", "rho, all classes", "vs stop", "vs noise", "vs confounded"),
         rows,
-        "Recovery of the planted strengths (last three: AUC of planted words against others)",
+        "Recovery of the planted strengths: Spearman (rho) with the truth, and AUC of planted "
+        "words against other kinds",
     )
 
 

@@ -72,7 +72,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CorruptArtifactError(
             f"{path} is missing. Fetch or write its folder again; it is incomplete."
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptArtifactError(
             f"{path} is not valid JSON ({error}). Fetch or write its folder again."
         ) from error

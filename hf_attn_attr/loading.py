@@ -1,58 +1,105 @@
 """A trained model and its tokenizer from a folder, complete or not at all."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from .errors import CorruptArtifactError, InvalidInputError
 from .files import read_json
+from .models.configuration_self_attentive import SelfAttentiveConfig
 from .models.modeling_self_attentive import SelfAttentiveForSequenceClassification
 
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+_T = TypeVar("_T")
 
 
 def load_model(
     folder: str | Path,
 ) -> tuple[SelfAttentiveForSequenceClassification, PreTrainedTokenizerFast]:
-    """The self-attentive model and tokenizer saved in `folder`; runs no code from it.
+    """The self-attentive model, in eval mode, and the tokenizer saved in `folder`.
+
+    Runs no code from the folder, whatever its files ask for.
 
     Raises:
         InvalidInputError: If there is no such folder or it holds another kind of model.
-        CorruptArtifactError: If a file is missing or unreadable, or weights are missing, left over
-            or not finite.
+        CorruptArtifactError: If a file is missing or unreadable, weights are missing, left over, of
+            another shape or not finite, or labels or tokenizer do not fit the model.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InvalidInputError(f"{folder} is not a folder. Give the folder of a trained model.")
-    for name in FILES:
+    for name in (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG):
         if not (folder / name).is_file():
             raise CorruptArtifactError(f"{folder / name} is missing. Train or fetch it again.")
-    found = read_json(folder / "config.json").get("model_type")
+    found = read_json(folder / CONFIG).get("model_type")
     if found != "self_attentive":
         raise InvalidInputError(
             f"{folder} holds a model of type {found!r}, not 'self_attentive'. Give the folder of a "
             "model trained with hf_attn_attr."
         )
-    try:
-        model, report = SelfAttentiveForSequenceClassification.from_pretrained(
-            folder, output_loading_info=True, local_files_only=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # safetensors, tokenizers and torch each raise their own kinds
+    model = _model(folder)
+    return model, _tokenizer(folder, model.config)
+
+
+def _model(folder: Path) -> SelfAttentiveForSequenceClassification:
+    config = _read(
+        folder / CONFIG, lambda: SelfAttentiveConfig.from_pretrained(folder, local_files_only=True)
+    )
+    if config.label2id != {config.id2label.get(i): i for i in range(config.num_labels)}:
         raise CorruptArtifactError(
-            f"{folder} cannot be loaded ({type(error).__name__}: {error}). Train or fetch it again."
-        ) from error
+            f"{folder / CONFIG} is inconsistent: id2label is {config.id2label}, label2id is "
+            f"{config.label2id}. Train or fetch it again."
+        )
+    path = folder / WEIGHTS
+    model, report = _read(
+        path,
+        lambda: SelfAttentiveForSequenceClassification.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported, and refused below
+        ),
+    )
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report[kind]:
             raise CorruptArtifactError(
-                f"{folder / 'model.safetensors'} does not fit its config: {kind} "
-                f"{sorted(map(str, report[kind]))}. Train or fetch it again."
+                f"{path} does not fit its config: {kind} {sorted(map(str, report[kind]))}. Train "
+                "or fetch it again."
             )
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise CorruptArtifactError(
-                f"{folder / 'model.safetensors'} has NaN or infinity in {name}. Train or fetch it "
-                "again."
+                f"{path} has NaN or infinity in {name}. Train or fetch it again."
             )
-    return model.eval(), tokenizer
+    return model.eval()
+
+
+def _tokenizer(folder: Path, config: SelfAttentiveConfig) -> PreTrainedTokenizerFast:
+    read_json(folder / TOKENIZER_CONFIG)
+    # The class by name: through AutoTokenizer the folder would choose the class, or ask for code.
+    tokenizer = _read(
+        folder / TOKENIZER,
+        lambda: PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True),
+    )
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= config.vocab_size:
+        raise CorruptArtifactError(
+            f"{folder / TOKENIZER} has tokens up to number {largest}, the model has "
+            f"{config.vocab_size}: it belongs to another model. Train or fetch it again."
+        )
+    return tokenizer
+
+
+def _read(path: Path, read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except Exception as error:  # safetensors, tokenizers and torch each raise their own kinds
+        raise CorruptArtifactError(
+            f"{path} cannot be loaded ({type(error).__name__}: {error}). Train or fetch it again."
+        ) from error

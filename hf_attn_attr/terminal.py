@@ -1,18 +1,22 @@
 """Answers as terminal tables. Words come from anybody's texts, so they are shown, never obeyed."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _EVIDENCE = {
     "consistent": ("consistent", "green"),
     "uncertain": ("uncertain", "yellow"),
-    "insufficient": ("too few texts", "dim"),
+    "insufficient": ("too few", "dim"),
 }
 
 
@@ -27,42 +31,38 @@ def printable(text: str) -> str:
     )
 
 
-def influence_table(rows: pd.DataFrame, key: str, title: str) -> Table:
+def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
     """Rows of `top_words` (key "word") or `word` (key "label") as a table."""
-    table = Table(title=Text(printable(title)), title_justify="left")
-    table.add_column(key)
-    for name in ("influence", "95% interval", "lower bound", "word part", "context part", "texts"):
-        table.add_column(name, justify="right")
-    table.add_column("evidence")
+    names = ("influence", "95% interval", "lower bound", "word part", "context part", "texts")
+    table = _table(title, key, names)
+    table.add_column("evidence", no_wrap=True)
     for row in rows.to_dict("records"):
         evidence, style = _EVIDENCE[str(row["evidence"])]
         table.add_row(
             Text(printable(str(row[key]))),
-            _signed(row["influence"]),
+            _number(row["influence"]),
             _interval(row["low"], row["high"]),
-            _signed(row["lower_bound"]),
-            _signed(row["word_part"]),
-            _signed(row["context_part"]),
+            _number(row["lower_bound"]),
+            _number(row["word_part"]),
+            _number(row["context_part"]),
             str(row["documents"]),
             Text(evidence, style=style),
         )
     return table
 
 
-def joint_table(rows: pd.DataFrame, key: str, title: str) -> Table:
+def joint_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
     """The attention view: joint mass and what follows from it."""
-    table = Table(title=Text(printable(title)), title_justify="left")
-    table.add_column(key)
-    for name in ("joint", "P(word|class)", "P(class|word)", "lift", "NPMI", "texts"):
-        table.add_column(name, justify="right")
+    names = ("joint", "P(word|class)", "P(class|word)", "lift", "NPMI", "texts")
+    table = _table(title, key, names)
     for row in rows.to_dict("records"):
         table.add_row(
             Text(printable(str(row[key]))),
-            f"{row['joint']:.2e}",
-            f"{row['p_word_given_class']:.2e}",
-            f"{row['p_class_given_word']:.3f}",
-            f"{row['lift']:.2f}",
-            f"{row['npmi']:+.3f}",
+            _number(row["joint"], ".2e"),
+            _number(row["p_word_given_class"], ".2e"),
+            _number(row["p_class_given_word"], ".3f"),
+            _number(row["lift"], ".2f"),
+            _number(row["npmi"], "+.3f"),
             str(row["documents"]),
         )
     return table
@@ -73,8 +73,8 @@ def provenance_line(manifest: dict[str, Any]) -> str:
     facts = manifest.get("provenance", {})
     corpus = facts.get("corpus", {})
     line = (
-        f"{manifest['texts']:,} texts of {corpus.get('source', 'an unnamed corpus')}, method "
-        f"{manifest['method']}; influence in logits per occurrence."
+        f"{manifest.get('texts', '?')} texts of {corpus.get('source', 'an unnamed corpus')}, "
+        f"method {manifest.get('method')}; influence in logits per occurrence."
     )
     if facts.get("folded_on") == "train":
         line += " Folded on the texts the model was trained on."
@@ -83,9 +83,7 @@ def provenance_line(manifest: dict[str, Any]) -> str:
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> Table:
     """A table of finished texts; all columns but the first are right-aligned."""
-    table = Table(title=Text(printable(title)), title_justify="left")
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index == 0 else "right")
+    table = _table(title, columns[0], columns[1:])
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table
@@ -103,10 +101,15 @@ def explanation(answer: dict[str, Any], text: str, console: Console) -> None:
         position = word["end"]
     line.append(printable(text[position:]))
     console.print(line)
+    if not words:
+        console.print("The text has no words; this is what the model says of nothing.")
+        return
+    if text[position:].strip():
+        console.print(f"Read up to character {position:,} of {len(text):,}.")
     rows = [
         (
             word["word"],
-            "-" if word["attribution"] is None else f"{word['attribution']:+.3f}",
+            _number(word["attribution"]),
             f"{word['attention']:.3f}",
         )
         for word in sorted(words, key=lambda word: -abs(word["attribution"] or word["attention"]))
@@ -121,9 +124,24 @@ def _shade(attribution: float | None, largest: float) -> str:
     return strong + ("red" if attribution > 0 else "blue")
 
 
-def _signed(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:+.3f}"
+def _table(title: str, key: str, numbers: Sequence[str]) -> Table:
+    """An empty table that fits into 80 columns; only its first column breaks long entries."""
+    table = Table(
+        title=Text(printable(title)),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column(key, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _number(value: float | None, form: str = "+.3f") -> str:
+    return "-" if value is None or math.isnan(value) else format(value, form)
 
 
 def _interval(low: float, high: float) -> str:
-    return "-" if pd.isna(low) else f"{low:+.2f} … {high:+.2f}"
+    return "-" if math.isnan(low) else f"{low:+.3f}…{high:+.3f}"

@@ -1,9 +1,10 @@
-"""A word-level tokenizer from a corpus, with pieces for the words it has not seen.
+"""A word-level tokenizer from a corpus.
 
-Words are slices of the text. Every word seen at least `min_count` times is one token; any other
-word is spelled with the longest known prefix and WordPiece continuations, so that it keeps what it
-shares with known words instead of becoming [UNK]. Attributions are additive: those of the pieces
-sum to that of the word.
+Words are slices of the text. Every word seen at least `min_count` times is one token. The others
+become [UNK], whose vector is learned from the words that the training texts hold only once; or
+they are spelled with the longest known prefix, known endings and characters (WordPiece), the
+attributions of the pieces summing to that of the word. Spelling loses no letter and yet costs accuracy: a false
+stem misleads where [UNK] is neutral (`benchmarks/unknown_words.py`).
 """
 
 import string
@@ -38,7 +39,7 @@ def train_tokenizer(
     lowercase: bool = True,
     normalization: Literal["NFC", "NFKC"] | None = "NFC",
     min_count: int = 2,
-    unknown: Literal["pieces", "unk"] = "pieces",
+    unknown: Literal["unk", "pieces"] = "unk",
     endings: int = 4_000,
     max_length: int = 512,
     word_pattern: str = WORD_PATTERN,
@@ -51,8 +52,8 @@ def train_tokenizer(
         lowercase: Look words up in lower case; offsets still refer to the original text.
         normalization: Unicode normal form in which words are looked up.
         min_count: A word seen less often is not kept whole.
-        unknown: "pieces" spells other words by known words, endings and characters; "unk" makes
-            them [UNK].
+        unknown: "unk" makes other words [UNK]; "pieces" spells them by known words, endings and
+            characters.
         endings: Word endings kept for spelling, the most widely shared first.
         max_length: Tokens of a text beyond this many are cut off.
         word_pattern: Oniguruma regular expression of a word; what it does not match is skipped.

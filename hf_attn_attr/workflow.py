@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .columns import save_columns
 from .data import LabelledTexts
@@ -75,23 +76,39 @@ def run(
     texts = trained.validation if fold_on == "validation" else trained.train
     method = "attention" if trained.model.config.head_hidden_size else "contribution"
     extracted = extract(texts.dataset, trained.model, trained.tokenizer, method=method)
-    facts = {
-        **provenance(trained.model, trained.tokenizer, method),
-        "corpus": corpus_facts(texts),
-        "folded_on": fold_on,
-    }
-    matrix = fold(extracted, provenance=facts)
+    origin = facts(trained.model, trained.tokenizer, method, texts, fold_on)
+    matrix = fold(extracted, provenance=origin, label_names=origin["labels"])
     matrix.save_pretrained(output_dir)
     if columns:
-        save_columns(extracted, Path(output_dir), facts)
+        save_columns(extracted, Path(output_dir), origin)
     return RunResult(trained, extracted, matrix)
 
 
-def corpus_facts(texts: LabelledTexts) -> dict[str, Any]:
-    """Where texts came from, for a manifest."""
+def facts(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    method: str,
+    texts: LabelledTexts,
+    folded_on: str,
+) -> dict[str, Any]:
+    """What columns were computed from and with, for a manifest.
+
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer.
+        method: How attributions were made.
+        texts: The texts of the columns.
+        folded_on: "validation" or "train" texts of the model, or "other".
+    """
+    config = model.config
     return {
-        "source": texts.source,
-        "revision": texts.revision,
-        "rows": len(texts.dataset),
-        "sha256": texts.digest,
+        **provenance(model, tokenizer, method),
+        "labels": [config.id2label[index] for index in range(config.num_labels)],
+        "corpus": {
+            "source": texts.source,
+            "revision": texts.revision,
+            "rows": len(texts.dataset),
+            "sha256": texts.digest,
+        },
+        "folded_on": folded_on,
     }

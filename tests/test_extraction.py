@@ -97,7 +97,8 @@ def test_each_row_holds_its_words_weights_and_exact_terms(tokenizer, problem):
             assert row["prediction"] == np.flatnonzero(logits.sigmoid() >= 0.5).tolist()
 
 
-def test_pieces_of_an_unknown_word_are_summed(tokenizer):
+def test_pieces_of_an_unknown_word_are_summed():
+    tokenizer = train_tokenizer(TEXTS * 2, unknown="pieces")
     model = make(tokenizer)
     text = "unseenwordsagain love"
     assert len(tokenizer(text)["input_ids"]) > 2

@@ -47,11 +47,11 @@ def test_words_of_a_text(tokenizer, text, wanted):
     assert words(tokenizer, text) == wanted
 
 
-@given(st.text(max_size=60))
-@settings(max_examples=300, deadline=None)
-def test_every_word_is_a_slice_and_all_but_space_is_in_one(text):
+@given(st.text(max_size=60), st.sampled_from(["unk", "pieces"]))
+@settings(max_examples=400, deadline=None)
+def test_every_word_is_a_slice_and_all_but_space_is_in_one(text, unknown):
     text = text.encode("utf-8", "ignore").decode()
-    (encoded,) = encode(_TOKENIZER, [text], 10_000)
+    (encoded,) = encode(_TOKENIZERS[unknown], [text], 10_000)
     position = 0
     for start, end in encoded.spans:
         assert position <= start < end <= len(text)
@@ -62,7 +62,7 @@ def test_every_word_is_a_slice_and_all_but_space_is_in_one(text):
     assert sorted(set(encoded.owner)) == list(range(len(encoded.spans)))
 
 
-_TOKENIZER = train_tokenizer(TEXTS)
+_TOKENIZERS = {rule: train_tokenizer(TEXTS, unknown=rule) for rule in ("unk", "pieces")}
 
 
 @pytest.mark.parametrize("text", ["[PAD]", "[UNK]", "a [PAD] b"])
@@ -76,17 +76,18 @@ def test_typed_special_tokens_are_text(tokenizer, text, tmp_path):
         assert "[PAD]" not in [text[a:b] for a, b in spans]
 
 
-def test_an_unknown_word_is_spelled_with_its_longest_known_prefix(tokenizer):
-    tokens = tokenizer.convert_ids_to_tokens(tokenizer("filmic")["input_ids"])
+def test_an_unknown_word_is_unknown_or_spelled_with_its_longest_known_prefix(tokenizer):
+    spelled = train_tokenizer(TEXTS, unknown="pieces")
+    tokens = spelled.convert_ids_to_tokens(spelled("filmic")["input_ids"])
     assert tokens[0] == "film"
     assert all(token.startswith("##") for token in tokens[1:])
-    assert len(words(tokenizer, "filmic")) == 1
-    plain = train_tokenizer(TEXTS, unknown="unk")
-    assert plain.convert_ids_to_tokens(plain("filmic")["input_ids"]) == ["[UNK]"]
+    for one in (spelled, tokenizer):
+        assert words(one, "filmic") == ["filmic"]
+    assert tokenizer("filmic")["input_ids"] == [tokenizer.unk_token_id]
 
 
 def test_rare_words_are_not_kept_whole():
-    vocabulary = train_tokenizer(["often often once"], unknown="unk").get_vocab()
+    vocabulary = train_tokenizer(["often often once"]).get_vocab()
     assert set(vocabulary) == {"[PAD]", "[UNK]", "often"}
     assert vocabulary["[PAD]"] == 0
 
@@ -115,8 +116,9 @@ def test_saved_files_do_not_depend_on_earlier_calls(tokenizer, tmp_path):
     assert again("I love it")["input_ids"] == tokenizer("I love it")["input_ids"]
 
 
-def test_a_word_too_long_to_spell_is_one_unknown_token(tokenizer):
-    assert tokenizer("x" * 1000)["input_ids"] == [tokenizer.unk_token_id]
+def test_a_word_too_long_to_spell_is_one_unknown_token():
+    spelled = train_tokenizer(TEXTS, unknown="pieces")
+    assert spelled("x" * 1000)["input_ids"] == [spelled.unk_token_id]
 
 
 def test_texts_without_a_word_cannot_train_a_tokenizer():

@@ -79,10 +79,10 @@ class SelfAttentiveConfig(PreTrainedConfig):
     attention_penalty: float | int = 0.0
     value_source: Literal["hidden", "embedding", "both", "gate"] = "both"
     head_hidden_size: int = 0
-    embedding_dropout: float | int = 0.5
+    embedding_dropout: float | int = 0.4
     word_dropout: float | int = 0.1
-    hidden_dropout: float | int = 0.3
-    classifier_dropout: float | int = 0.5
+    hidden_dropout: float | int = 0.2
+    classifier_dropout: float | int = 0.4
     initializer_range: float | int = 0.1
     thresholds: list[float] | None = None
     pad_token_id: int | None = 0

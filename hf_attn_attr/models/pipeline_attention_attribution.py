@@ -27,6 +27,15 @@ class AttentionAttributionPipeline(Pipeline):
     _load_video_processor = False
     _load_tokenizer = True
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.model.config.model_type != "self_attentive":
+            raise ValueError(
+                f"The {TASK} pipeline is for self_attentive models; this one is "
+                f"{self.model.config.model_type!r}. Use the text-classification pipeline, or train "
+                "a self_attentive model."
+            )
+
     def _sanitize_parameters(
         self, label: str | None = None, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -41,6 +50,11 @@ class AttentionAttributionPipeline(Pipeline):
         """Token ids of one text and its words."""
         if not isinstance(inputs, str):
             raise ValueError(f"Give a text as a string, not {type(inputs).__name__}: {inputs!r}.")
+        if any("\ud800" <= character <= "\udfff" for character in inputs):
+            raise ValueError(
+                "The text has a lone surrogate, which is no character. Repair or remove it, e.g. "
+                "with text.encode('utf-8', 'replace').decode()."
+            )
         config = self.model.config
         limit = min(self.tokenizer.model_max_length, getattr(config, "max_length", None) or 10**9)
         encoded = self.tokenizer(

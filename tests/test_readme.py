@@ -1,0 +1,66 @@
+"""What the README and the examples tell users to do works, from any folder."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+def blocks(language):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def environment():
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder in which the README's Python has run, block after block."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "readme.py").write_text("\n".join(blocks("python")))
+    done = subprocess.run(
+        [sys.executable, "readme.py"], cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def test_the_python_runs(folder):
+    assert (folder / "model" / "influence" / "influence.parquet").is_file()
+
+
+def test_the_questions_asked_in_the_shell_are_answered(folder):
+    asked = 0
+    for line in "".join(blocks("sh")).splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["hf-attn-attr"] and words[1] in ("top", "word", "explain"):
+            done = subprocess.run(
+                words, cwd=folder, env=environment(), capture_output=True, text=True
+            )
+            assert done.returncode == 0, (line, done.stderr[-2000:])
+            assert done.stdout.strip()
+            asked += 1
+    assert asked >= 3
+
+
+@pytest.mark.parametrize("example", ["quickstart.py", "stock_trainer.py"])
+def test_the_examples_run(example, tmp_path):
+    source = (ROOT / "examples" / example).read_text(encoding="utf-8")
+    # Two epochs show that every step works; the published example trains on.
+    short = re.sub(r"(epochs)=\d+", r"\1=2", source)
+    assert short != source
+    (tmp_path / example).write_text(short)
+    done = subprocess.run(
+        [sys.executable, example], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip()
