@@ -2,9 +2,9 @@
 
 Words are slices of the text. Every word seen at least `min_count` times is one token. The others
 become [UNK], whose vector is learned from the words that the training texts hold only once; or
-they are spelled with the longest known prefix, known endings and characters (WordPiece), the
-attributions of the pieces summing to that of the word. Spelling loses no letter and yet costs accuracy: a false
-stem misleads where [UNK] is neutral (`benchmarks/unknown_words.py`).
+they are spelled with the longest known prefix, known endings and characters (WordPiece), and the
+attributions of the pieces are summed to that of the word. Spelling loses no letter and yet costs
+accuracy: a false stem misleads where [UNK] is neutral (`benchmarks/unknown_words.py`).
 """
 
 import string

@@ -2,8 +2,9 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -15,11 +16,13 @@ from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedTokenizerFast,
+    PrinterCallback,
     Trainer,
     TrainingArguments,
     set_seed,
 )
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging
 
 from .batching import padded
 from .data import LabelledTexts, concatenate, hold_out, label_indicators, load_labelled
@@ -35,6 +38,8 @@ from .metrics import (
 from .models.configuration_self_attentive import PRESETS, SelfAttentiveConfig
 from .models.modeling_self_attentive import SelfAttentiveForSequenceClassification
 from .tokenization import save_tokenizer, train_tokenizer
+
+logger = logging.get_logger(__name__)
 
 Source = Any  # whatever `load_labelled` reads
 
@@ -78,6 +83,8 @@ class TrainingResult:
         validation: The validation texts.
         metrics: On the validation texts, by name.
         history: The metrics of every epoch.
+        preset: The preset it started from.
+        settings: How it was trained.
     """
 
     model: SelfAttentiveForSequenceClassification
@@ -85,7 +92,9 @@ class TrainingResult:
     train: LabelledTexts
     validation: LabelledTexts
     metrics: dict[str, float]
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float]]
+    preset: str
+    settings: TrainingSettings
 
 
 def train(
@@ -124,28 +133,67 @@ def train(
 
     Raises:
         InvalidInputError: If the texts or a config field cannot be used.
+        IncompatibleError: If the texts have different labels.
         IncompleteCheckpointError: If there is no checkpoint to resume from.
     """
-    settings = settings or TrainingSettings()
+    result = fit(
+        train_texts,
+        validation_texts,
+        output_dir=output_dir,
+        extra_train=extra_train,
+        preset=preset,
+        config=config,
+        tokenizer=tokenizer,
+        settings=settings,
+        resume=resume,
+        progress=progress,
+    )
     folder = Path(output_dir)
+    if (folder / "influence").exists():
+        logger.warning(
+            "%s was folded with the weights that are replaced now. Fold again.",
+            folder / "influence",
+        )
+    save_training(result, folder)
+    return result
+
+
+def fit(
+    train_texts: Source,
+    validation_texts: Source = None,
+    *,
+    output_dir: str | Path,
+    extra_train: Source = None,
+    preset: str = "default",
+    config: Mapping[str, Any] | None = None,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+    settings: TrainingSettings | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> TrainingResult:
+    """`train` without saving the result: only checkpoints are written to `output_dir`."""
+    settings = settings or TrainingSettings()
+    checkpoints = Path(output_dir) / "checkpoints"
     training, validation = _texts(train_texts, validation_texts, extra_train, settings)
     set_seed(settings.seed)
     if tokenizer is None:
         tokenizer = _tokenizer(training, config)
     model = new_model(training, tokenizer, preset=preset, config=config)
     metrics_of = _Metrics(training)
+    checkpoints.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written fails now
     trainer = Trainer(
         model=model,
-        args=_arguments(folder / "checkpoints", settings, metrics_of.best, progress),
+        args=_arguments(checkpoints, settings, metrics_of.best, progress),
         train_dataset=_examples(training, tokenizer, model.config.max_length),
         eval_dataset=_examples(validation, tokenizer, model.config.max_length),
         data_collator=_Collator(training, tokenizer.pad_token_id),
         compute_metrics=metrics_of,
         callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
     )
+    trainer.remove_callback(PrinterCallback)  # prints to standard output, which is for answers
     if settings.class_weights == "balanced":
         model.loss_function = _balanced_loss(training)
-    trainer.train(resume_from_checkpoint=_checkpoint(folder / "checkpoints") if resume else None)
+    trainer.train(resume_from_checkpoint=_checkpoint(checkpoints) if resume else None)
     # Trainer groups these texts by length too, so their labels come back in its order.
     logits, gold, _ = trainer.predict(trainer.eval_dataset)
     if training.problem_type == "multi_label_classification" and settings.thresholds != "none":
@@ -156,19 +204,30 @@ def train(
         )
         model.config.thresholds = [round(float(value), 2) for value in tuned]
     model.fold_char_ngrams()
-    measure_gauge(model, tokenizer, training.dataset["text"][:])
-    model.eval()
-    result = TrainingResult(
-        model,
-        tokenizer,
-        training,
-        validation,
-        metrics_of.scores(logits, gold, model.config.thresholds),
-        [entry for entry in trainer.state.log_history if "eval_loss" in entry],
+    if not model.config.head_hidden_size:
+        measure_gauge(model, tokenizer, training.dataset["text"][:])
+    return TrainingResult(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        train=training,
+        validation=validation,
+        metrics=metrics_of.scores(logits, gold, model.config.thresholds),
+        history=[entry for entry in trainer.state.log_history if "eval_loss" in entry],
+        preset=preset,
+        settings=settings,
     )
-    _save(result, folder, settings, preset)
+
+
+def save_training(result: TrainingResult, folder: Path) -> None:
+    """Write model, tokenizer and `training.json`, each file whole; then drop the checkpoints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
+        result.model.save_pretrained(temporary)
+        save_tokenizer(result.tokenizer, temporary)
+        write_bytes(Path(temporary) / "training.json", canonical_json(_facts(result)))
+        for path in sorted(Path(temporary).iterdir()):
+            path.replace(folder / path.name)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return result
 
 
 def new_model(
@@ -411,27 +470,20 @@ def _checkpoint(folder: Path) -> str:
     return last
 
 
-def _save(result: TrainingResult, folder: Path, settings: TrainingSettings, preset: str) -> None:
-    result.model.save_pretrained(folder)
-    save_tokenizer(result.tokenizer, str(folder))
+def _facts(result: TrainingResult) -> dict[str, Any]:
     texts = {"train": result.train, "validation": result.validation}
-    write_bytes(
-        folder / "training.json",
-        canonical_json(
-            {
-                "preset": preset,
-                "settings": asdict(settings),
-                "metrics": result.metrics,
-                "texts": {
-                    name: {
-                        "source": part.source,
-                        "revision": part.revision,
-                        "rows": len(part.dataset),
-                        "dropped": part.dropped,
-                        "sha256": part.digest,
-                    }
-                    for name, part in texts.items()
-                },
+    return {
+        "preset": result.preset,
+        "settings": asdict(result.settings),
+        "metrics": result.metrics,
+        "texts": {
+            name: {
+                "source": part.source,
+                "revision": part.revision,
+                "rows": len(part.dataset),
+                "dropped": part.dropped,
+                "sha256": part.digest,
             }
-        ),
-    )
+            for name, part in texts.items()
+        },
+    }

@@ -12,7 +12,7 @@ from .columns import save_columns
 from .data import LabelledTexts
 from .extraction import extract, provenance
 from .influence import InfluenceMatrix, fold
-from .training import Source, TrainingResult, TrainingSettings, train
+from .training import Source, TrainingResult, TrainingSettings, fit, save_training
 
 FoldOn = Literal["validation", "train"]
 
@@ -62,7 +62,7 @@ def run(
         resume: As for `train`.
         progress: Show progress bars.
     """
-    trained = train(
+    trained = fit(
         train_texts,
         validation_texts,
         output_dir=output_dir,
@@ -78,6 +78,8 @@ def run(
     extracted = extract(texts.dataset, trained.model, trained.tokenizer, method=method)
     origin = facts(trained.model, trained.tokenizer, method, texts, fold_on)
     matrix = fold(extracted, provenance=origin, label_names=origin["labels"])
+    # Saved together at the end: a run that fails leaves the folder's earlier results as they were.
+    save_training(trained, Path(output_dir))
     matrix.save_pretrained(output_dir)
     if columns:
         save_columns(extracted, Path(output_dir), origin)

@@ -71,6 +71,15 @@ def test_training_learns_saves_and_reloads(tmp_path):
     assert model.config.label2id == {"neg": 0, "pos": 1}
     assert model.config.char_ngram_buckets == 0
     assert int(model.gauge_texts) == 160
+    batch = tokenizer(
+        ["a lovely film", "bad", "a grim and awful film"], padding=True, return_tensors="pt"
+    )
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
+        out = model.to(dtype)(**batch, output_attributions=True)
+        rebuilt = out.base_value + out.attributions.sum(1)
+        assert (rebuilt - out.logits).abs().max() < tolerance * out.logits.abs().max()
+        alone = model(**tokenizer("bad", return_tensors="pt")).logits
+        assert (alone - out.logits[1]).abs().max() < tolerance / 10 * alone.abs().max()
     facts = json.loads((tmp_path / "training.json").read_text())
     assert facts["metrics"] == result.metrics
     assert facts["texts"]["train"]["rows"] == 160

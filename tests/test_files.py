@@ -1,0 +1,179 @@
+"""Files: whole or not at all, with the mode of any other file, recognised by their digests."""
+
+import hashlib
+import json
+import os
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_attn_attr.errors import CorruptArtifactError
+from hf_attn_attr.files import (
+    canonical_json,
+    read_json,
+    read_verified,
+    replacing,
+    sha256_of_bytes,
+    sha256_of_file,
+    write_bytes,
+)
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+posix = pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def umask():
+    old = os.umask(0o022)
+    yield os.umask
+    os.umask(old)
+
+
+def test_a_new_file_appears_whole_in_a_new_folder(tmp_path):
+    path = tmp_path / "a" / "b" / "file.bin"
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent  # a rename within one file system
+        temporary.write_bytes(b"half")
+        assert not path.exists()
+    assert path.read_bytes() == b"half"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader, replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [b"old", None])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error, old):
+    path = tmp_path / "file"
+    if old is not None:
+        path.write_bytes(old)
+    with pytest.raises(error), replacing(path) as temporary:  # noqa: PT012
+        temporary.write_bytes(b"half a")
+        raise error
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == ([] if old is None else [old])
+
+
+def test_a_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path):
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "inside").write_bytes(b"kept")
+    with pytest.raises(OSError, match="folder"):
+        write_bytes(path, b"x")
+    assert list(tmp_path.iterdir()) == [path]
+    assert (path / "inside").read_bytes() == b"kept"
+
+
+@posix
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_a_new_file_has_the_mode_of_any_other_new_file(tmp_path, umask, mask):
+    umask(mask)
+    write_bytes(tmp_path / "ours", b"")
+    (tmp_path / "other").write_bytes(b"")
+    assert mode(tmp_path / "ours") == mode(tmp_path / "other") == 0o666 & ~mask
+    assert umask(mask) == mask  # looked at, not changed
+
+
+@posix
+@pytest.mark.parametrize("old", [0o600, 0o640, 0o666])
+def test_an_old_file_keeps_its_mode(tmp_path, umask, old):
+    umask(0o022)
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(old)
+    write_bytes(path, b"new")
+    assert (path.read_bytes(), mode(path)) == (b"new", old)
+
+
+@given(value=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), PLAIN))
+def test_canonical_json_is_json_of_the_value_whatever_the_order_of_its_keys(value):
+    data = canonical_json(value)
+    assert json.loads(data) == value
+    assert canonical_json(dict(reversed(value.items()))) == data
+    assert canonical_json(json.loads(data)) == data
+    assert data.endswith(b"\n")
+
+
+@given(
+    value=st.sampled_from([float("nan"), float("inf"), -float("inf")]),
+    wrap=st.sampled_from([lambda x: x, lambda x: [x], lambda x: {"a": {"b": [1, x]}}]),
+)
+def test_canonical_json_refuses_what_json_has_no_number_for(value, wrap):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        canonical_json(wrap(value))
+
+
+@given(value=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), PLAIN))
+def test_read_json_gives_back_what_was_written(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "object.json"
+    write_bytes(path, canonical_json(value))
+    assert read_json(path) == value
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not valid JSON"),
+        (b'{"a": 1', "not valid JSON"),
+        (b"\xff\xfe\x00", "not valid JSON"),
+        (b'{"a": ' + b"[" * 200_000, "not valid JSON"),
+        (b"[1, 2]", "holds a list, not an object"),
+        (b"null", "holds a NoneType, not an object"),
+        (None, "is missing"),
+    ],
+)
+def test_read_json_names_the_file_and_what_is_wrong(tmp_path, data, message):
+    path = tmp_path / "config.json"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(CorruptArtifactError, match=message) as caught:
+        read_json(path)
+    assert str(path) in str(caught.value)
+
+
+@given(data=st.binary(max_size=300))
+def test_digests_are_sha256(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "data.bin"
+    path.write_bytes(data)
+    assert sha256_of_file(path) == sha256_of_bytes(data) == hashlib.sha256(data).hexdigest()
+
+
+@given(data=st.binary(min_size=1, max_size=100), position=st.integers(0), bit=st.integers(0, 7))
+def test_read_verified_reads_the_file_or_notices_any_flipped_bit(
+    tmp_path_factory, data, position, bit
+):
+    path = tmp_path_factory.getbasetemp() / "verified.bin"
+    path.write_bytes(data)
+    digest = sha256_of_bytes(data)
+    assert read_verified(path, digest, lambda p: p.read_bytes()) == data
+    damaged = bytearray(data)
+    damaged[position % len(data)] ^= 1 << bit
+    path.write_bytes(damaged)
+    read = []
+    with pytest.raises(CorruptArtifactError, match=f"its manifest says {digest}"):
+        read_verified(path, digest, read.append)
+    assert read == []  # nothing parses damaged bytes
+
+
+def test_read_verified_names_a_missing_file(tmp_path):
+    with pytest.raises(CorruptArtifactError, match=r"gone\.bin is missing"):
+        read_verified(tmp_path / "gone.bin", "0" * 64, lambda p: p)
