@@ -127,15 +127,16 @@ def _shade(attribution: float | None, largest: float) -> str:
 def _table(title: str, key: str, numbers: Sequence[str]) -> Table:
     """An empty table that fits into 80 columns; only its first column breaks long entries."""
     table = Table(
-        title=Text(printable(title)),
+        title=Text(f"\n{printable(title)}"),
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
+        show_edge=False,
     )
     table.add_column(key, overflow="fold")
     for name in numbers:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
     return table
 
 
