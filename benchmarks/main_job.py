@@ -51,7 +51,7 @@ TASKS = {
         word_labels=True,
     ),
     "goemotions": Task("goemotions", "labels", 0.44, {"batch_size": 64, "epochs": 7}),
-    "imdb": Task("imdb", "label_name", 0.87, {"epochs": 4, "patience": 2}),
+    "imdb": Task("imdb", "label_name", 0.87, {"epochs": 2}),
 }
 
 

@@ -252,10 +252,10 @@ def measure_gauge(
     `train` does this; call it after training in another way, then save the model.
     """
     extractor = AttributionExtractor(model, tokenizer)
-    encoded = encode(tokenizer, texts, extractor.max_length)
+    ids = token_ids(tokenizer, texts, extractor.max_length)
     model.measure_gauge(
-        padded([encoded[index].ids for index in batch], tokenizer.pad_token_id)
-        for batch in length_batches([len(text.ids) for text in encoded])
+        padded([ids[index] for index in batch], tokenizer.pad_token_id)
+        for batch in length_batches([len(tokens) for tokens in ids])
     )
 
 
@@ -305,15 +305,34 @@ class Encoded:
     owner: list[int]
 
 
-def encode(
+def token_ids(
     tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], max_length: int
-) -> list[Encoded]:
-    """Tokenize texts and find their words.
+) -> list[list[int]]:
+    """Token ids of each text, without what only words need: a tenth of the memory of `encode`.
 
     Raises:
         InvalidInputError: If a text is not a string; the message names its row.
     """
-    for row, text in enumerate(texts):
+    return [
+        text.ids
+        for start in range(0, len(texts), CHUNK)
+        for text in encode(tokenizer, texts[start : start + CHUNK], max_length, first_row=start)
+    ]
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    max_length: int,
+    *,
+    first_row: int = 0,
+) -> list[Encoded]:
+    """Tokenize texts and find their words; `first_row` is the first text's number, for messages.
+
+    Raises:
+        InvalidInputError: If a text is not a string; the message names its row.
+    """
+    for row, text in enumerate(texts, start=first_row):
         if not isinstance(text, str):
             raise InvalidInputError(
                 f"The text in row {row} is {text!r} ({type(text).__name__}), not a string. Drop "

@@ -27,7 +27,7 @@ from transformers.utils import logging
 from .batching import padded
 from .data import LabelledTexts, concatenate, hold_out, label_indicators, load_labelled
 from .errors import IncompatibleError, IncompleteCheckpointError, InvalidInputError
-from .extraction import class_probabilities, encode, measure_gauge
+from .extraction import class_probabilities, measure_gauge, token_ids
 from .files import canonical_json, write_bytes
 from .metrics import (
     multi_label_metrics,
@@ -249,11 +249,8 @@ def new_model(
     model = SelfAttentiveForSequenceClassification(_config(texts, tokenizer, preset, config))
     model.set_char_ngrams(tokenizer)
     model.set_output_bias(torch.from_numpy(_prior_logits(texts)).float())
-    used = {
-        token
-        for text in encode(tokenizer, texts.dataset["text"][:], model.config.max_length)
-        for token in text.ids
-    }
+    ids = token_ids(tokenizer, texts.dataset["text"][:], model.config.max_length)
+    used = set().union(*ids)
     unused = [token for token in range(model.config.vocab_size) if token not in used]
     with torch.no_grad():
         model.get_input_embeddings().weight[unused] = 0.0
@@ -343,10 +340,10 @@ def _examples(
     texts: LabelledTexts, tokenizer: PreTrainedTokenizerFast, max_length: int
 ) -> list[dict[str, Any]]:
     # A plain list: Trainer reads the lengths it groups by from it, and rows cost nothing.
-    encoded = encode(tokenizer, texts.dataset["text"][:], max_length)
+    ids = token_ids(tokenizer, texts.dataset["text"][:], max_length)
     labels = texts.dataset["label"][:]
     return [
-        {"input_ids": text.ids, "label": label} for text, label in zip(encoded, labels, strict=True)
+        {"input_ids": tokens, "label": label} for tokens, label in zip(ids, labels, strict=True)
     ]
 
 

@@ -434,7 +434,7 @@ def test_tables_fit_into_80_columns_and_lose_nothing(run_result):
     result, _ = run_result
     rows = result.matrix.top_words("joy", 20, min_documents=1, by="influence")
     rows.loc[0, "word"] = long = "supercalifragilisticexpialidocious" * 2
-    for table in (influence_table, joint_table):
+    for table, number in ((influence_table, "influence"), (joint_table, "npmi")):
         console = Console(width=80, file=io.StringIO())
         console.print(table(rows, "word", "Title"))
         lines = console.file.getvalue().splitlines()
@@ -443,7 +443,7 @@ def test_tables_fit_into_80_columns_and_lose_nothing(run_result):
         first_column = "".join(line.split(" ")[0] for line in lines)
         assert all(word in first_column for word in [long, *rows["word"][1:]])
         assert not re.search(r"[a-z]…", text)
-        assert all(f"{value:+.3f}" in text for value in rows["influence"])
+        assert all(f"{value:+.3f}" in text for value in rows[number])
 
 
 # Errors
