@@ -74,7 +74,8 @@ def provenance_line(manifest: dict[str, Any]) -> str:
     corpus = facts.get("corpus", {})
     line = (
         f"{manifest.get('texts', '?')} texts of {corpus.get('source', 'an unnamed corpus')}, "
-        f"method {manifest.get('method')}; influence in logits per occurrence."
+        f"method {manifest.get('method')}. Influence in logits per occurrence, shrunk for words of "
+        "few texts; interval and bound are those of the raw mean."
     )
     if facts.get("folded_on") == "train":
         line += " Folded on the texts the model was trained on."
