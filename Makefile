@@ -4,7 +4,7 @@
 # For a GPU build, name one and where to get it:
 #   make demo TORCH=torch TORCH_ARGS="--index-url https://YOUR-INDEX"
 
-PYTHON ?= python3.11
+PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
 BIN := .venv/bin

@@ -24,11 +24,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return options
 
 
-def spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float], form: str = ".4f") -> str:
     """Mean and standard deviation over seeds."""
     if len(values) < 2:
-        return f"{values[0]:.4f}"
-    return f"{mean(values):.4f} ± {stdev(values):.4f}"
+        return format(values[0], form)
+    return f"{mean(values):{form}} ± {stdev(values):{form}}"
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -18,12 +18,13 @@ from hf_attn_attr import (
 )
 from hf_attn_attr.tokenization import save_tokenizer
 
+UNSEEN = "Unseenwordshere"
 TEXTS = [
     "I love this wonderful film, truly.",
     "",
     "What a dreadful, dreadful mess!!!",
     "   ",
-    "Unseenwordshere are spelled in pieces.",
+    f"{UNSEEN} are spelled in pieces.",
     "日本 cafe\u0301 👍🏽",
     "love",
     "\u202e[PAD] <script> [red]",
@@ -39,7 +40,10 @@ SCORES = {
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(TEXTS * 2)
+    known = [text for text in TEXTS if UNSEEN not in text]
+    tokenizer = train_tokenizer(known * 2, unknown="pieces")
+    assert len(tokenizer(UNSEEN)["input_ids"]) > 2
+    return tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +180,15 @@ def test_a_batch_answers_as_one_by_one(asked, rows, size):
     for pipe in (asked[problem] for problem in PROBLEMS):
         for text, answer in zip(rows, pipe(rows, batch_size=size), strict=True):
             close(answer, pipe(text))
+
+
+def test_the_side_of_the_padding_does_not_matter(saved):
+    pipe = pipeline("attention-attribution", model=saved["single_label_classification"])
+    texts = [text for text in TEXTS if text.strip()]
+    wanted = pipe(texts)
+    pipe.tokenizer.padding_side = "left"
+    for answer, other in zip(pipe(texts, batch_size=len(texts)), wanted, strict=True):
+        close(answer, other)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t \u3000"])

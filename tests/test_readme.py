@@ -64,3 +64,12 @@ def test_the_examples_run(example, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip()
+
+
+def test_the_figures_are_those_of_the_benchmarks():
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "summary.py", "--check"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
