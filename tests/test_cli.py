@@ -515,6 +515,15 @@ def test_a_failing_command_says_why_and_leaves_earlier_results(
     assert contents(tmp_path) == before
 
 
+def test_a_run_that_diverges_leaves_earlier_results(command, trained, data):
+    before = contents(trained)
+    done = command("run", "--train", data, "--output", trained, *SMALL, "--learning-rate", "1e38")
+    assert (done.status, done.out) == (1, "")
+    assert re.search(r"Error: .*nan", done.err)
+    after = contents(trained)
+    assert {path: after.get(path) for path in before} == before  # checkpoints are there to resume
+
+
 def nan_weights(path):
     weights = load_file(path)
     weights["classifier.bias"][0] = torch.nan

@@ -99,7 +99,7 @@ def test_a_damaged_file_is_named(folder, name, damaged):
             r"mismatched_keys .*classifier.bias.*99",
         ),
         (weights(lambda w: w["classifier.bias"].fill_(torch.nan)), "NaN or infinity in classifier"),
-        (weights(lambda w: w["gauge_context"].fill_(torch.inf)), "NaN or infinity in gauge"),  # noqa: E501
+        (weights(lambda w: w["gauge_context"].fill_(torch.inf)), "NaN or infinity in gauge"),
         (flipped(9), r"model.safetensors cannot be loaded \(SafetensorError"),
         (flipped(5), r"model.safetensors cannot be loaded \(SafetensorError"),
         (larger_vocabulary, r"tokens up to number 1000000.*another model"),
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_named(folder, name, damaged):
         (lambda f: edit(f / CONFIG, hidden_size=4), "mismatched_keys"),
         (lambda f: edit(f / CONFIG, head_hidden_size=4), "missing_keys"),
         (lambda f: edit(f / CONFIG, label2id={"joy": 7}), "config.json is inconsistent"),
-        (lambda f: edit(f / CONFIG, id2label={"0": "joy", "7": "x"}), "is inconsistent"),  # noqa: E501
+        (lambda f: edit(f / CONFIG, id2label={"0": "joy", "7": "x"}), "is inconsistent"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_together_is_named(folder, damage, message):
