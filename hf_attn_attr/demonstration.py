@@ -1,5 +1,7 @@
 """The main job on texts whose word influences are known, and on a few hundred real-looking ones."""
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,13 +47,14 @@ def demonstrate(output: Path, *, seed: int, epochs: int) -> None:
     corpus = generate_planted_corpus(seed)
     train, validation = planted_texts(corpus)
     linear = fit_linear(train, validation, weighting="count", longest_ngram=1, words=str.split)
-    planted = run(
-        train,
-        validation,
-        output_dir=output / "planted",
-        config=PLANTED,
-        settings=TrainingSettings(epochs=epochs, seed=seed),
-    )
+    with redirect_stdout(sys.stderr):  # what Trainer logs; standard output is for the answers
+        planted = run(
+            train,
+            validation,
+            output_dir=output / "planted",
+            config=PLANTED,
+            settings=TrainingSettings(epochs=epochs, seed=seed),
+        )
     _print_questions(console, planted.matrix, corpus)
     console.print(
         plain_table(
@@ -66,7 +69,8 @@ def demonstrate(output: Path, *, seed: int, epochs: int) -> None:
     )
     console.print(recovery_table(planted.matrix, corpus))
     console.rule("A few hundred sentences")
-    sentences = run_sentences(output / "sentences", seed)
+    with redirect_stdout(sys.stderr):
+        sentences = run_sentences(output / "sentences", seed)
     for label in sentences.matrix.labels:
         rows = sentences.matrix.top_words(label, 5)
         console.print(influence_table(rows, "word", f"Most influential on {label}"))

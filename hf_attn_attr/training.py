@@ -26,9 +26,14 @@ from transformers.utils import logging
 
 from .batching import padded
 from .data import LabelledTexts, concatenate, hold_out, label_indicators, load_labelled
-from .errors import IncompatibleError, IncompleteCheckpointError, InvalidInputError
+from .errors import (
+    IncompatibleError,
+    IncompleteCheckpointError,
+    InvalidInputError,
+    NonFiniteError,
+)
 from .extraction import class_probabilities, measure_gauge, token_ids
-from .files import canonical_json, write_bytes
+from .files import canonical_json, replacing, write_bytes
 from .metrics import (
     multi_label_metrics,
     regression_metrics,
@@ -134,6 +139,7 @@ def train(
     Raises:
         InvalidInputError: If the texts or a config field cannot be used.
         IncompatibleError: If the texts have different labels.
+        NonFiniteError: If training diverged; earlier results stay as they were.
         IncompleteCheckpointError: If there is no checkpoint to resume from.
     """
     result = fit(
@@ -203,6 +209,7 @@ def fit(
             per_label=settings.thresholds == "per_label",
         )
         model.config.thresholds = [round(float(value), 2) for value in tuned]
+    _check_finite(model)
     model.fold_char_ngrams()
     if not model.config.head_hidden_size:
         measure_gauge(model, tokenizer, training.dataset["text"][:])
@@ -226,7 +233,8 @@ def save_training(result: TrainingResult, folder: Path) -> None:
         save_tokenizer(result.tokenizer, temporary)
         write_bytes(Path(temporary) / "training.json", canonical_json(_facts(result)))
         for path in sorted(Path(temporary).iterdir()):
-            path.replace(folder / path.name)
+            with replacing(folder / path.name) as target:  # safetensors would leave mode 0600
+                path.replace(target)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
@@ -255,6 +263,15 @@ def new_model(
     with torch.no_grad():
         model.get_input_embeddings().weight[unused] = 0.0
     return model
+
+
+def _check_finite(model: SelfAttentiveForSequenceClassification) -> None:
+    for name, tensor in model.named_parameters():
+        if not torch.isfinite(tensor).all():
+            raise NonFiniteError(
+                f"Training diverged: {name} has NaN or infinity. Nothing was saved. Train with a "
+                "lower learning rate."
+            )
 
 
 def _texts(

@@ -59,6 +59,7 @@ class Outcome:
 @pytest.fixture
 def command(monkeypatch, capfd):
     """Runs the entry point in this process; anything but an orderly exit fails the test."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # a test runner may set it
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["hf-attn-attr", *map(str, arguments)])

@@ -14,6 +14,7 @@ from hf_attn_attr import (
     IncompatibleError,
     IncompleteCheckpointError,
     InvalidInputError,
+    NonFiniteError,
     SelfAttentiveConfig,
     SelfAttentiveForSequenceClassification,
     TrainingSettings,
@@ -275,6 +276,20 @@ def test_an_unused_token_starts_and_stays_at_zero(tmp_path):
 def test_what_cannot_be_trained_is_refused(tmp_path, options, error, message):
     with pytest.raises(error, match=message):
         train(reviews(20), output_dir=tmp_path, progress=False, **options)
+
+
+def test_a_diverged_training_saves_nothing(tmp_path):
+    train(reviews(20), output_dir=tmp_path, config=SMALL, settings=FAST, progress=False)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    with pytest.raises(NonFiniteError, match="lower learning rate"):
+        train(
+            reviews(20), output_dir=tmp_path, config=SMALL,
+            settings=replace(FAST, learning_rate=1e38), progress=False,
+        )  # fmt: skip
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    mode = (tmp_path / "model.safetensors").stat().st_mode & 0o777
+    (tmp_path / "plain").touch()
+    assert mode == (tmp_path / "plain").stat().st_mode & 0o777
 
 
 def test_texts_with_other_labels_are_refused(tmp_path):

@@ -189,6 +189,8 @@ def concatenate(a: LabelledTexts, b: LabelledTexts) -> LabelledTexts:
 def hold_out(texts: LabelledTexts, share: float, seed: int) -> tuple[LabelledTexts, LabelledTexts]:
     """`texts` without a random `share` of its rows, and those rows.
 
+    Rows dropped on reading are counted with the first part alone.
+
     Raises:
         InvalidInputError: If a part would be empty.
     """
@@ -201,7 +203,11 @@ def hold_out(texts: LabelledTexts, share: float, seed: int) -> tuple[LabelledTex
     order = np.random.default_rng(seed).permutation(len(texts.dataset))
     return (
         _part(texts, np.sort(order[count:]), texts.source),
-        _part(texts, np.sort(order[:count]), f"{texts.source} (held out)"),
+        replace(
+            _part(texts, np.sort(order[:count]), f"{texts.source} (held out)"),
+            rows_read=count,
+            dropped={},
+        ),
     )
 
 
