@@ -520,7 +520,7 @@ def test_a_run_that_diverges_leaves_earlier_results(command, trained, data):
     before = contents(trained)
     done = command("run", "--train", data, "--output", trained, *SMALL, "--learning-rate", "1e38")
     assert (done.status, done.out) == (1, "")
-    assert re.search(r"Error: .*nan", done.err)
+    assert "Training diverged" in done.err
     after = contents(trained)
     assert {path: after.get(path) for path in before} == before  # checkpoints are there to resume
 
