@@ -12,8 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import common
+import numpy as np
+from datasets import Dataset
 
-from hf_attn_attr.demo import bayes_accuracy, generate_planted_corpus, recovery
+from hf_attn_attr.demo import (
+    PlantedCorpus,
+    bayes_accuracy,
+    generate_planted_corpus,
+    recovery,
+)
 from hf_attn_attr.demonstration import PLANTED, planted_texts
 from hf_attn_attr.evaluation.linear import fit_linear
 from hf_attn_attr.training import TrainingSettings
@@ -34,6 +41,11 @@ def main() -> None:
         "Accuracy on the validation texts",
         ("rule", f"{len(runs)} seeds"),
         [(name, common.spread([one["accuracy"][name] for one in runs])) for name in ACCURACY],
+    )
+    common.show(
+        "Planted words whose attribution has the right sign in its text",
+        ("occurrences", "share"),
+        [(name, common.spread([one["signs"][name] for one in runs])) for name in runs[0]["signs"]],
     )
     common.show(
         "Recovery of the planted strengths",
@@ -75,10 +87,33 @@ def measure(seed: int, work: Path) -> dict[str, Any]:
             "model": result.training.metrics["accuracy"],
             "logistic_regression": linear.metrics["accuracy"],
         },
+        "signs": right_signs(corpus, result.columns),
         "recovery": {
             name: asdict(recovery(matrix.words, getattr(matrix, name), corpus)) for name in MEASURES
         },
     }
+
+
+def right_signs(corpus: PlantedCorpus, columns: Dataset) -> dict[str, float]:
+    """Share of the planted words' occurrences whose attribution has the sign of the true effect.
+
+    The effect of a word on the class it was planted for is its strength, turned round behind a
+    negator; both sides are centred over the classes.
+    """
+    kind = dict(zip(corpus.words, corpus.kind, strict=True))
+    own = dict(zip(corpus.words, np.abs(corpus.strength).argmax(1), strict=True))
+    right: dict[str, list[bool]] = {"plain": [], "negated": []}
+    for row in columns:
+        words = row["words"]
+        found = np.reshape(row["attribution"], (len(words), len(corpus.labels)))
+        truth = corpus.effective_strength(row["text"])
+        found, truth = (x - x.mean(1, keepdims=True) for x in (found, truth))
+        for position, word in enumerate(words):
+            if kind[word] == "planted":
+                negated = position > 0 and kind[words[position - 1]] == "negator"
+                same = found[position, own[word]] * truth[position, own[word]] > 0
+                right["negated" if negated else "plain"].append(bool(same))
+    return {name: float(np.mean(values)) for name, values in right.items()}
 
 
 if __name__ == "__main__":

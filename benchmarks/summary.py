@@ -156,7 +156,11 @@ def planted() -> str:
     return (
         f"Planted influences (`benchmarks/planted.py`): 700 invented words of known strength. "
         f"Validation accuracy: {accuracy}. Recovery by the matrix folded on the validation texts:"
-        "\n\n" + table(["", "influence", "lower bound", "joint mass"], rows)
+        "\n\n"
+        + table(["", "influence", "lower bound", "joint mass"], rows)
+        + "\n\nIn single texts the attribution of a planted word has the sign of its true effect in "
+        f"{spread([one['signs']['plain'] for one in runs], '.3f')} of its plain occurrences and in "
+        f"{spread([one['signs']['negated'] for one in runs], '.3f')} of those behind a negator."
     )
 
 
