@@ -41,6 +41,12 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     Console(width=150).print(table)
 
 
+def load(name: str) -> Any:
+    """A saved result, or None where the benchmark has not been run."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["result"] if path.is_file() else None
+
+
 def save(name: str, result: Any) -> None:
     """Write a result as JSON under `results/`."""
     RESULTS.mkdir(exist_ok=True)

@@ -1,10 +1,11 @@
 """The main job on real data: quality beside TF-IDF + logistic regression, and human word labels.
 
-    python benchmarks/main_job.py --data DATA [--seeds 3] [--only sst sst_phrases]
+    python benchmarks/main_job.py --data DATA [--seeds 3] [--only sst sst_phrases] [--peers]
 
 For each data set and seed: train on the train split, measure on the validation split. On SST the
 influence folded on the validation texts is held against the human labels of single words, beside
-the coefficients of logistic regression fitted on the same training texts.
+the coefficients of logistic regression. Peers are fitted on the same training texts, phrases
+included. `--peers` keeps the trainings of an earlier call and measures the rest anew.
 """
 
 import tempfile
@@ -20,8 +21,9 @@ import torch
 from scipy.stats import rankdata, spearmanr
 
 from hf_attn_attr import InfluenceMatrix, TrainingSettings, extract, fold, load_labelled
-from hf_attn_attr.data import LabelledTexts
+from hf_attn_attr.data import LabelledTexts, concatenate
 from hf_attn_attr.evaluation.linear import LinearModel, fit_linear
+from hf_attn_attr.loading import load_model
 from hf_attn_attr.workflow import run
 
 PHRASE_LABELS = {"0": "negative", "1": "negative", "2": "", "3": "positive", "4": "positive"}
@@ -59,50 +61,56 @@ def main() -> None:
     """Run all tasks, print tables, write `results/main_job_TASK.json`."""
     options = common.parser(__doc__)
     options.add_argument("--first-seed", type=int, default=0)
+    options.add_argument("--peers", action="store_true", help="keep earlier trainings")
     arguments = options.parse_args()
     for name in arguments.only or TASKS:
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-        result = measure(TASKS[name], name, arguments.data, arguments.work, list(seeds))
+        earlier = common.load(f"main_job_{name}")["runs"] if arguments.peers else []
+        result = measure(TASKS[name], name, arguments.data, arguments.work, list(seeds), earlier)
         common.save(f"main_job_{name}", result)
         report(name, result)
 
 
-def measure(task: Task, name: str, data: Path, work: Path, seeds: list[int]) -> dict[str, Any]:
-    """All figures of one task."""
+def measure(
+    task: Task,
+    name: str,
+    data: Path,
+    work: Path,
+    seeds: list[int],
+    earlier: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """All figures of one task; trainings that `earlier` has figures of are loaded from `work`."""
     train, validation = (
         load_labelled(data / f"{task.files}_{split}.parquet", label_column=task.label_column)
         for split in ("train", "validation")
     )
     extra = phrases(data, train) if task.phrases else None
+    known = train if extra is None else concatenate(train, extra)
     started = time.perf_counter()
-    linear = fit_linear(train, validation)
+    linear = fit_linear(known, validation)
     linear_seconds = time.perf_counter() - started
-    humans = human_labels(data) if task.word_labels else None
-    counts = (
-        None
-        if humans is None
-        else fit_linear(
-            train, validation, weighting="count", longest_ngram=1, regularisation=(1.0,)
-        )
-    )
     runs = []
     for seed in seeds:
-        started = time.perf_counter()
-        result = run(
-            train,
-            validation,
-            extra_train=extra,
-            output_dir=work / f"{name}_{seed}",
-            settings=TrainingSettings(seed=seed, **task.settings),
-            progress=False,
-        )
-        figures = {"seed": seed, "seconds": time.perf_counter() - started}
-        figures |= result.training.metrics
-        figures["epochs"] = len(result.training.history)
-        if humans is not None and counts is not None:
-            figures["words"] = word_agreement(result.matrix, humans, counts)
-            ungauged = fold_without_gauge(result.training, validation)
-            figures["words_without_gauge"] = word_agreement(ungauged, humans, counts)
+        folder = work / f"{name}_{seed}"
+        figures = next((one for one in earlier if one["seed"] == seed), None)
+        if figures is None:
+            started = time.perf_counter()
+            result = run(
+                train,
+                validation,
+                extra_train=extra,
+                output_dir=folder,
+                settings=TrainingSettings(seed=seed, **task.settings),
+                progress=False,
+            )
+            figures = {
+                "seed": seed,
+                "seconds": time.perf_counter() - started,
+                **result.training.metrics,
+                "epochs": len(result.training.history),
+            }
+        if task.word_labels:
+            figures |= word_figures(folder, data, known, validation)
         print(name, figures, flush=True)
         runs.append(figures)
     return {
@@ -135,17 +143,23 @@ def human_labels(data: Path) -> dict[str, float]:
     return dict(zip(table["word"], table["mean_label"].astype(float), strict=True))
 
 
-def fold_without_gauge(training: Any, validation: LabelledTexts) -> InfluenceMatrix:
-    """The influence that the same model would have with the gauge left at zero."""
-    model = training.model
-    kept = [buffer.clone() for buffer in (model.gauge_word, model.gauge_context)]
-    model.gauge_word.zero_()
-    model.gauge_context.zero_()
-    matrix = fold(extract(validation.dataset, model, training.tokenizer))
+def word_figures(
+    folder: Path, data: Path, train: LabelledTexts, validation: LabelledTexts
+) -> dict[str, Any]:
+    """Agreement with human word labels, as published and with the gauge left at zero."""
+    humans = human_labels(data)
+    counts = fit_linear(
+        train, validation, weighting="count", longest_ngram=1, regularisation=(1.0,)
+    )
+    model, tokenizer = load_model(folder)
     with torch.no_grad():
-        model.gauge_word.copy_(kept[0])
-        model.gauge_context.copy_(kept[1])
-    return matrix
+        model.gauge_word.zero_()
+        model.gauge_context.zero_()
+    ungauged = fold(extract(validation.dataset, model, tokenizer))
+    return {
+        "words": word_agreement(InfluenceMatrix.from_pretrained(folder), humans, counts),
+        "words_without_gauge": word_agreement(ungauged, humans, counts),
+    }
 
 
 def word_agreement(

@@ -5,12 +5,10 @@ python benchmarks/summary.py --check  # exit 1 if the README says something else
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
-from common import RESULTS, spread
+from common import load, spread
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- results: benchmarks/summary.py -->", "<!-- end of results -->"
@@ -43,12 +41,6 @@ def section() -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def load(name: str) -> Any:
-    """A result, or None where the benchmark has not been run."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text())["result"] if path.is_file() else None
-
-
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -72,9 +64,9 @@ def quality() -> str:
             )
     return (
         "Validation splits, mean ± standard deviation over 3 seeds; the peer is TF-IDF (words and "
-        "pairs, C chosen on the same validation texts) + logistic regression. Seconds are for the "
-        "whole job (train, extract, fold, save) on one core of a busy machine: an upper bound "
-        "(`benchmarks/main_job.py`).\n\n"
+        "pairs, C chosen on the same validation texts) + logistic regression on the same training "
+        "texts. Seconds are for the whole job (train, extract, fold, save) on one core of a busy "
+        "machine: an upper bound (`benchmarks/main_job.py`).\n\n"
         + table(["data", "this model", "TF-IDF + LR", "seconds"], rows)
     )
 
@@ -106,9 +98,10 @@ def words() -> str:
             )
     return (
         "SST: Spearman correlation with the human labels of single words, over words that occur "
-        "3 times or more in the validation texts and that logistic regression (on the sentences) "
-        "knows. In brackets the 95% bootstrap interval of influence minus logistic regression, per "
-        "seed. The last column leaves the gauge unmeasured: it changes what the numbers mean, "
+        "3 times or more in the validation texts and that logistic regression (on the same "
+        "training texts) knows. In brackets the 95% bootstrap interval of influence minus logistic "
+        "regression, per seed. The last column leaves the gauge unmeasured: it changes what the "
+        "numbers mean, "
         "not how they rank.\n\n"
         + table(
             [
@@ -158,9 +151,9 @@ def planted() -> str:
         f"Validation accuracy: {accuracy}. Recovery by the matrix folded on the validation texts:"
         "\n\n"
         + table(["", "influence", "lower bound", "joint mass"], rows)
-        + "\n\nIn single texts the attribution of a planted word has the sign of its true effect in "
-        f"{spread([one['signs']['plain'] for one in runs], '.3f')} of its plain occurrences and in "
-        f"{spread([one['signs']['negated'] for one in runs], '.3f')} of those behind a negator."
+        + "\n\nIn single texts the attribution of a planted word has the sign of its true effect "
+        f"in {spread([one['signs']['plain'] for one in runs], '.3f')} of its plain occurrences and "
+        f"in {spread([one['signs']['negated'] for one in runs], '.3f')} of those behind a negator."
     )
 
 
