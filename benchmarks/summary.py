@@ -66,8 +66,9 @@ def quality() -> str:
         "Validation splits, mean ± standard deviation over 3 seeds; the peer is TF-IDF (words and "
         "pairs, C chosen on the same validation texts) + logistic regression on the same training "
         "texts. Early stopping, thresholds and C are chosen on these same validation texts, for "
-        "both, and so were the defaults: the figures are a little optimistic. Seconds are for the whole job (train, extract, fold, save) on one core of a busy "
-        "machine: an upper bound (`benchmarks/main_job.py`).\n\n"
+        "both, and so were the defaults: the figures are a little optimistic. Seconds are for the "
+        "whole job (train, extract, fold, save) on one core of a busy machine: an upper bound "
+        "(`benchmarks/main_job.py`).\n\n"
         + table(["data", "this model", "TF-IDF + LR", "seconds"], rows)
     )
 
