@@ -30,6 +30,7 @@ WORD_PATTERN = (
 )
 # Beyond this length a word is one [UNK]: spelling it would cost quadratic time.
 LONGEST_SPELLED_WORD = 100
+_NO_LIMIT = 10_000_000
 
 
 def train_tokenizer(
@@ -41,8 +42,10 @@ def train_tokenizer(
     min_count: int = 2,
     unknown: Literal["unk", "pieces"] = "unk",
     endings: int = 4_000,
-    max_length: int = 512,
+    max_length: int = 2048,
     word_pattern: str = WORD_PATTERN,
+    more_texts: Iterable[str] = (),
+    more_words: Iterable[str] = (),
 ) -> PreTrainedTokenizerFast:
     """Train a word-level tokenizer.
 
@@ -57,6 +60,9 @@ def train_tokenizer(
         endings: Word endings kept for spelling, the most widely shared first.
         max_length: Tokens of a text beyond this many are cut off.
         word_pattern: Oniguruma regular expression of a word; what it does not match is skipped.
+        more_texts: Texts whose words are kept too, beyond `vocab_size`, whatever their count: for
+            words that pretrained vectors know and the training texts do not teach.
+        more_words: Words to keep likewise. What is no single word by `word_pattern` is left out.
 
     Returns:
         A fast tokenizer without special tokens around a text. A user-typed "[PAD]" is text.
@@ -67,21 +73,15 @@ def train_tokenizer(
     texts = list(texts)
     if not any(map(str.strip, texts)):
         raise InvalidInputError(f"{len(texts)} texts hold no word. Give texts with words in them.")
-    whole = _trained(
-        models.WordLevel(unk_token=UNKNOWN),
-        trainers.WordLevelTrainer(
-            vocab_size=vocab_size + 2,
-            min_frequency=min_count,
-            special_tokens=[PAD, UNKNOWN],
-            show_progress=False,
-        ),
-        texts,
-        _normalizer(lowercase, normalization),
-        word_pattern,
-    ).get_vocab()
-    tokens = sorted(whole, key=whole.__getitem__)
+    normalizer = _normalizer(lowercase, normalization)
+    tokens = _frequent(texts, vocab_size, min_count, normalizer, word_pattern)
     if unknown == "pieces":
-        tokens += _pieces(tokens[2:], endings)
+        tokens += _pieces(tokens, endings)
+    more_texts = list(more_texts)
+    if any(map(str.strip, more_texts)):
+        tokens += _frequent(more_texts, _NO_LIMIT, 1, normalizer, word_pattern)
+    tokens += _single(more_words, normalizer, word_pattern)
+    tokens = [PAD, UNKNOWN, *tokens]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     model = (
         models.WordPiece(
@@ -90,7 +90,7 @@ def train_tokenizer(
         if unknown == "pieces"
         else models.WordLevel(vocabulary, unk_token=UNKNOWN)
     )
-    backend = _tokenizer(model, _normalizer(lowercase, normalization), word_pattern)
+    backend = _tokenizer(model, normalizer, word_pattern)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token=PAD,
@@ -136,16 +136,35 @@ def _tokenizer(
     return tokenizer
 
 
-def _trained(
-    model: models.Model,
-    trainer: trainers.Trainer,
+def _frequent(
     texts: list[str],
+    size: int,
+    min_count: int,
     normalizer: normalizers.Normalizer,
     word_pattern: str,
-) -> Tokenizer:
-    tokenizer = _tokenizer(model, normalizer, word_pattern)
+) -> list[str]:
+    """The `size` most frequent words, those of at least `min_count` occurrences."""
+    tokenizer = _tokenizer(models.WordLevel({}, unk_token=UNKNOWN), normalizer, word_pattern)
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=size, min_frequency=min_count, special_tokens=[], show_progress=False
+    )
     tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    vocabulary = tokenizer.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
+
+
+def _single(
+    words: Iterable[str], normalizer: normalizers.Normalizer, word_pattern: str
+) -> list[str]:
+    """Those that are one word by the pattern, as they are looked up."""
+    tokenizer = _tokenizer(models.WordLevel({}, unk_token=UNKNOWN), normalizer, word_pattern)
+    looked_up = [normalizer.normalize_str(word) for word in words]
+    cut = (tokenizer.pre_tokenizer.pre_tokenize_str(word) for word in looked_up)
+    return [
+        word
+        for word, parts in zip(looked_up, cut, strict=True)
+        if [part for part, _ in parts] == [word]
+    ]
 
 
 def _pieces(words: Iterable[str], size: int) -> list[str]:

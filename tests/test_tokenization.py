@@ -129,3 +129,16 @@ def test_texts_without_a_word_cannot_train_a_tokenizer():
 def test_words_of_agrees_with_the_trained_tokenizer(tokenizer):
     for text in TEXTS:
         assert words_of(text) == [word.lower() for word in words(tokenizer, text)]
+
+
+def test_more_words_come_after_those_of_the_texts_and_are_single_words():
+    tokenizer = train_tokenizer(
+        ["a good good film", "a film"], min_count=2, more_texts=["A lovely film!"],
+        more_words=["Splendid", "two words", "good", "", "[PAD]"],
+    )  # fmt: skip
+    vocabulary = tokenizer.get_vocab()
+    words = sorted(vocabulary, key=vocabulary.__getitem__)
+    assert words[:2] == ["[PAD]", "[UNK]"]
+    assert set(words[2:5]) == {"a", "good", "film"}
+    assert set(words[5:]) == {"!", "lovely", "splendid"}
+    assert tokenizer("Splendid film")["input_ids"] == [vocabulary["splendid"], vocabulary["film"]]
