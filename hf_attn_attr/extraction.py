@@ -287,10 +287,17 @@ def weights_digest(model: PreTrainedModel) -> str:
 def provenance(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, method: str
 ) -> dict[str, str]:
-    """What the columns were computed with, for a manifest."""
+    """What the columns were computed with, for a manifest.
+
+    `word_vectors` and `teacher` name where knowledge of words came from that the training texts did
+    not teach, if from anywhere.
+    """
+    config = model.config
+    imported = {name: getattr(config, name, None) for name in ("word_vectors", "teacher")}
     return {
         "method": method,
-        "model_type": model.config.model_type,
+        "model_type": config.model_type,
+        **{name: source for name, source in imported.items() if source is not None},
         "weights_sha256": weights_digest(model),
         "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(tokenizer).encode()),
     }

@@ -38,6 +38,7 @@ def run(
     *,
     output_dir: str | Path,
     extra_train: Source = None,
+    unlabelled: Source = None,
     fold_on: FoldOn = "validation",
     preset: str = "default",
     config: Mapping[str, Any] | None = None,
@@ -53,6 +54,7 @@ def run(
         validation_texts: As for `train`.
         output_dir: Folder for model, tokenizer, `training.json` and `influence/`.
         extra_train: As for `train`.
+        unlabelled: As for `train`.
         fold_on: Texts the matrix is folded on. "validation" texts are new to the model; a matrix
             folded on "train" says so in its manifest.
         preset: As for `train`.
@@ -67,6 +69,7 @@ def run(
         validation_texts,
         output_dir=output_dir,
         extra_train=extra_train,
+        unlabelled=unlabelled,
         preset=preset,
         config=config,
         settings=settings,

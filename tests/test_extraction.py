@@ -174,7 +174,7 @@ def test_a_text_of_a_million_characters_is_bounded(tokenizer):
     model = make(tokenizer)
     texts = ["love " * 200_000, "x" * 1_000_000]
     rows = extract(Dataset.from_dict({"text": texts}), model, tokenizer)
-    assert len(rows[0]["words"]) == 512
+    assert len(rows[0]["words"]) == 2048
     assert rows[1]["words"] == [texts[1]]
 
 

@@ -174,6 +174,22 @@ def test_without_a_label_the_likeliest_one_is_answered_for(asked):
             close(answer, asked[problem](text, label=LABELS[best]))
 
 
+def test_multi_label_answers_name_the_labels_above_their_thresholds(asked, monkeypatch):
+    pipe = asked["multi_label_classification"]
+    scores = forward(pipe, TEXTS[0]).logits[0].sigmoid().tolist()
+    lowest = min(scores)
+    for thresholds, wanted in (
+        ([score + 0.01 for score in scores], []),
+        ([score - 0.01 for score in scores], list(LABELS.values())),
+        (
+            [lowest + 1e-4] * len(scores),
+            [x for x, s in zip(LABELS.values(), scores, strict=True) if s > lowest],
+        ),
+    ):
+        monkeypatch.setattr(pipe.model.config, "thresholds", thresholds)
+        assert pipe(TEXTS[0])["labels"] == list(wanted)
+
+
 @given(rows=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=9), size=st.integers(2, 5))
 @settings(max_examples=10, deadline=None)
 def test_a_batch_answers_as_one_by_one(asked, rows, size):

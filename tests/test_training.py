@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,6 @@ from hf_attn_attr import (
     train,
     train_tokenizer,
 )
-from hf_attn_attr import training as training_module
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.metrics import (
     multi_label_metrics,
@@ -31,6 +31,9 @@ from hf_attn_attr.metrics import (
     single_label_metrics,
     tune_thresholds,
 )
+from hf_attn_attr.training import seed as seed_module
+from hf_attn_attr.training.averaging import STRIDE, WeightAveraging
+from hf_attn_attr.training.denormals import NoDenormals
 
 GOOD, BAD = ["good", "lovely", "great", "fine"], ["bad", "awful", "poor", "grim"]
 SMALL = {
@@ -153,13 +156,13 @@ def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path, monkeypat
     options = {"config": SMALL, "settings": replace(FAST, epochs=3), "progress": False}
     whole = train(reviews(60), output_dir=tmp_path / "whole", **options)
 
-    class Cut(training_module.Trainer):
+    class Cut(seed_module.Trainer):
         def _save_checkpoint(self, *args, **kwargs):
             super()._save_checkpoint(*args, **kwargs)
             if self.state.epoch >= 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_module, "Trainer", Cut)
+    monkeypatch.setattr(seed_module, "Trainer", Cut)
     with pytest.raises(KeyboardInterrupt):
         train(reviews(60), output_dir=tmp_path / "cut", **options)
     monkeypatch.undo()
@@ -318,3 +321,67 @@ def test_metrics_agree_with_scikit_learn():
         "mse": 0.5,
         "r2": -1.0,
     }
+
+
+@pytest.mark.parametrize("count", [5, 40])
+def test_the_average_follows_its_formula_however_few_the_steps(count):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    average = WeightAveraging(0.9)
+    state = SimpleNamespace(global_step=0)
+    average.on_train_begin(None, state, None, model=model)
+    wanted, moved_at = model.weight.detach().clone(), 0
+    for step in range(1, count + 1):
+        with torch.no_grad():
+            model.weight.add_(torch.randn(2, 3))
+        state.global_step = step
+        average.on_step_end(None, state, None, model=model)
+        if step % STRIDE == 0 or step == count:
+            decay = min(0.9, (1 + step) / (10 + step)) ** (step - moved_at)
+            wanted, moved_at = decay * wanted + (1 - decay) * model.weight.detach(), step
+    average._move(count, model)
+    assert torch.allclose(average.average["weight"], wanted, atol=1e-6)
+
+
+def test_a_training_of_few_steps_is_a_training(tmp_path):
+    result = train(
+        reviews(60), reviews(40, 1), output_dir=tmp_path, config=SMALL,
+        settings=TrainingSettings(epochs=5, batch_size=30, learning_rate=5e-2), progress=False,
+    )  # fmt: skip
+    assert result.metrics["accuracy"] > 0.9
+
+
+def test_old_gradients_never_become_denormal():
+    weight = torch.nn.Parameter(torch.ones(4))
+    optimizer = torch.optim.AdamW([weight], lr=1e-3)
+    weight.grad = torch.full((4,), 1e-3)
+    optimizer.step()
+    weight.grad = torch.zeros(4)
+    guard, state = NoDenormals(), SimpleNamespace(global_step=1)
+    for step in range(2, 1200):
+        optimizer.step()
+        state.global_step = step
+        guard.on_step_end(None, state, None, optimizer=optimizer)
+        mean = optimizer.state[weight]["exp_avg"]
+        assert not ((mean != 0) & (mean.abs() < torch.finfo(mean.dtype).tiny)).any()
+    assert not mean.any()
+
+
+@pytest.mark.parametrize(
+    ("texts", "words", "wanted"),
+    [
+        (7_000, 19, (10, 32)),
+        (43_000, 15, (6, 64)),
+        (105_000, 9, (4, 64)),
+        (20_000, 300, (2, 32)),
+        (1_600, 800, (9, 32)),
+        (2_000, 19, (20, 32)),
+        (3, 1, (30, 32)),
+    ],
+)
+def test_epochs_and_batches_follow_from_the_amount_of_text(texts, words, wanted):
+    settled = TrainingSettings().settled(["word " * words] * texts)
+    assert (settled.epochs, settled.batch_size) == wanted
+    assert settled.patience == max(3, settled.epochs // 3)
+    given = TrainingSettings(epochs=3, batch_size=7).settled(["word"] * texts)
+    assert (given.epochs, given.batch_size) == (3, 7)

@@ -30,6 +30,12 @@ class SelfAttentiveConfig(PreTrainedConfig):
         char_ngram_min: Shortest character n-gram.
         char_ngram_max: Longest character n-gram.
         char_ngrams_per_token: N-grams kept of each token, shorter ones first.
+        static_embedding_size: Width S of fixed pretrained vectors that training keeps beside the
+            token table; 0 is none. They are filled by `model.set_static_vectors(vectors)` and
+            folded into the table by `model.fold_embeddings()`.
+        static_embedding_mode: How the fixed vectors s enter a token's embedding: "project" adds
+            P s with a trained matrix P; "two_channel" puts s into the last S columns and leaves
+            the others to the trained table; "frozen" is s alone (S = E).
         hidden_size: Width of one direction of the RNN; its states have 2 * hidden_size entries.
         num_hidden_layers: Stacked RNN layers.
         rnn_type: "lstm" or "gru".
@@ -51,6 +57,9 @@ class SelfAttentiveConfig(PreTrainedConfig):
         classifier_dropout: Dropout on the pooled values.
         initializer_range: Standard deviation of new embeddings and linear weights.
         thresholds: Multi-label decision thresholds, one probability per label; None is 0.5 each.
+        word_vectors: Where pretrained word vectors in the token table came from; None if there are
+            none. Influence then includes lexical knowledge that the training texts did not teach.
+        teacher: The classifier this one was distilled from; None if none.
         pad_token_id: Token whose embedding is zero.
     """
 
@@ -64,12 +73,14 @@ class SelfAttentiveConfig(PreTrainedConfig):
     ]
 
     vocab_size: int = 30000
-    max_length: int = 512
+    max_length: int = 2048
     embedding_size: int = 128
     char_ngram_buckets: int = 20000
     char_ngram_min: int = 3
     char_ngram_max: int = 5
     char_ngrams_per_token: int = 32
+    static_embedding_size: int = 0
+    static_embedding_mode: Literal["project", "two_channel", "frozen"] = "project"
     hidden_size: int = 64
     num_hidden_layers: int = 1
     rnn_type: Literal["lstm", "gru"] = "lstm"
@@ -85,6 +96,8 @@ class SelfAttentiveConfig(PreTrainedConfig):
     classifier_dropout: float | int = 0.4
     initializer_range: float | int = 0.1
     thresholds: list[float] | None = None
+    word_vectors: str | None = None
+    teacher: str | None = None
     pad_token_id: int | None = 0
 
     def validate_architecture(self) -> None:
@@ -107,7 +120,12 @@ class SelfAttentiveConfig(PreTrainedConfig):
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("char_ngram_buckets", "head_hidden_size", "attention_penalty"):
+        for name in (
+            "char_ngram_buckets",
+            "static_embedding_size",
+            "head_hidden_size",
+            "attention_penalty",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")
         for name in ("embedding_dropout", "word_dropout", "hidden_dropout", "classifier_dropout"):
@@ -118,6 +136,7 @@ class SelfAttentiveConfig(PreTrainedConfig):
                 f"char_ngram_max is {self.char_ngram_max}, below char_ngram_min "
                 f"({self.char_ngram_min})."
             )
+        self._validate_static_embeddings()
         if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise ValueError(
                 f"problem_type is {self.problem_type!r}; it must be one of {PROBLEM_TYPES} or None."
@@ -128,10 +147,30 @@ class SelfAttentiveConfig(PreTrainedConfig):
                 "one per label, or None."
             )
 
+    def _validate_static_embeddings(self) -> None:
+        size, mode = self.static_embedding_size, self.static_embedding_mode
+        if mode == "two_channel" and size >= self.embedding_size:
+            raise ValueError(
+                f"static_embedding_size is {size}; two channels need it below embedding_size "
+                f"({self.embedding_size})."
+            )
+        if mode == "frozen" and size not in (0, self.embedding_size):
+            raise ValueError(
+                f"static_embedding_size is {size}; frozen vectors need embedding_size "
+                f"({self.embedding_size})."
+            )
+
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "gate": {"value_source": "gate"},
+    "fast": {
+        "embedding_size": 64,
+        "char_ngram_buckets": 0,
+        "hidden_size": 32,
+        "attention_size": 32,
+    },
+    # Each term is the word's embedding times a signed scalar of its context.
+    "faithful": {"value_source": "gate"},
     # Lin et al. 2017, section 4: 30 hops flattened, d_a = 350, u = 300, penalty, 2-layer ReLU head.
     "lin2017": {
         "embedding_size": 100,

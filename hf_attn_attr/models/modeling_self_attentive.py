@@ -83,9 +83,14 @@ def char_ngrams(word: str, shortest: int, longest: int) -> list[str]:
 
 
 class SelfAttentiveEmbeddings(nn.Module):
-    """A table of token vectors plus the mean vector of each token's character n-grams."""
+    """Token vectors from up to three parts, which training keeps apart and `fold` makes one table.
+
+    A table; the mean vector of each token's character n-grams, added to it; and fixed pretrained
+    vectors, which enter as `config.static_embedding_mode` says.
+    """
 
     ngram_ids: Tensor
+    static_vectors: Tensor
 
     def __init__(self, config: SelfAttentiveConfig):
         super().__init__()
@@ -93,6 +98,8 @@ class SelfAttentiveEmbeddings(nn.Module):
             config.vocab_size, config.embedding_size, padding_idx=config.pad_token_id
         )
         self.ngram_embeddings: nn.Embedding | None = None
+        self.static_projection: nn.Linear | None = None
+        self.static_size = config.static_embedding_size
         self.dropout = nn.Dropout(config.embedding_dropout)
         self.word_dropout = config.word_dropout
         if config.char_ngram_buckets:
@@ -104,6 +111,12 @@ class SelfAttentiveEmbeddings(nn.Module):
                 "ngram_ids",
                 torch.zeros(config.vocab_size, config.char_ngrams_per_token, dtype=torch.int32),
             )
+        if self.static_size:
+            self.register_buffer("static_vectors", torch.zeros(config.vocab_size, self.static_size))
+            if config.static_embedding_mode == "project":
+                self.static_projection = nn.Linear(
+                    self.static_size, config.embedding_size, bias=False
+                )
 
     def forward(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
         """Vectors of tokens (B, T) int, or the given vectors, after dropout: float (B, T, E)."""
@@ -117,19 +130,29 @@ class SelfAttentiveEmbeddings(nn.Module):
 
     def lookup(self, input_ids: Tensor) -> Tensor:
         """Vectors of token ids of any shape, float (..., E), without dropout."""
-        embeds = self.embed_tokens(input_ids)
-        if self.ngram_embeddings is None:
-            return embeds
+        if self.ngram_embeddings is None and not self.static_size:
+            return self.embed_tokens(input_ids)
         # Each distinct token once: a batch repeats its words, and n-grams are the costly part.
         distinct, position = input_ids.unique(return_inverse=True)
-        return embeds + self._ngram_mean(distinct)[position]
+        return self._combined(distinct)[position]
 
-    def _ngram_mean(self, token_ids: Tensor) -> Tensor:
-        assert self.ngram_embeddings is not None  # only called where n-grams are on
-        weight = self.ngram_embeddings.weight
-        return nn.functional.embedding_bag(
-            self.ngram_ids[token_ids], weight, mode="mean", padding_idx=0
-        )
+    def _combined(self, token_ids: Tensor) -> Tensor:
+        """Vectors (n, E) of token ids (n,) from all parts."""
+        vectors = self.embed_tokens(token_ids)
+        if self.ngram_embeddings is not None:
+            vectors = vectors + nn.functional.embedding_bag(
+                self.ngram_ids[token_ids],
+                self.ngram_embeddings.weight,
+                mode="mean",
+                padding_idx=0,
+            )
+        if not self.static_size:
+            return vectors
+        static = self.static_vectors[token_ids]
+        if self.static_projection is not None:
+            return vectors + self.static_projection(static)
+        # Two channels; frozen vectors leave no column to the table.
+        return torch.cat([vectors[:, : vectors.shape[1] - self.static_size], static], dim=1)
 
     def set_ngrams(self, tokens: Sequence[str | None], config: SelfAttentiveConfig) -> None:
         """Hash the n-grams of each token, None for special tokens, into the token table."""
@@ -146,12 +169,20 @@ class SelfAttentiveEmbeddings(nn.Module):
         self.ngram_ids.copy_(table)
 
     @torch.no_grad()
-    def fold_ngrams(self) -> None:
-        """Add the n-gram vectors into the token table and drop them; outputs stay the same."""
-        every = torch.arange(self.embed_tokens.num_embeddings, device=self.ngram_ids.device)
-        self.embed_tokens.weight += self._ngram_mean(every)
-        self.ngram_embeddings = None
-        del self.ngram_ids
+    def fold(self) -> None:
+        """Make all parts one table and drop them; outputs stay the same."""
+        every = torch.arange(
+            self.embed_tokens.num_embeddings, device=self.embed_tokens.weight.device
+        )
+        self.embed_tokens.weight.copy_(self._combined(every))
+        self.embed_tokens.weight.requires_grad_(True)
+        if self.ngram_embeddings is not None:
+            self.ngram_embeddings = None
+            del self.ngram_ids
+        if self.static_size:
+            self.static_projection = None
+            self.static_size = 0
+            del self.static_vectors
 
 
 class BidirectionalRNN(nn.Module):
@@ -284,8 +315,11 @@ class SelfAttentivePreTrainedModel(PreTrainedModel):
                     init.xavier_uniform_(parameter)
                 else:
                     init.zeros_(parameter)
-        elif isinstance(module, SelfAttentiveEmbeddings) and module.ngram_embeddings is not None:
-            init.zeros_(module.ngram_ids)
+        elif isinstance(module, SelfAttentiveEmbeddings):
+            if module.ngram_embeddings is not None:
+                init.zeros_(module.ngram_ids)
+            if module.static_size:
+                init.zeros_(module.static_vectors)
         elif isinstance(module, SelfAttentiveForSequenceClassification):
             for buffer in (module.gauge_word, module.gauge_context, module.gauge_texts):
                 init.zeros_(buffer)
@@ -483,11 +517,28 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
                 self.config,
             )
 
-    def fold_char_ngrams(self) -> None:
-        """Fold the character n-grams into the token table: same outputs, smaller, faster."""
-        if self.config.char_ngram_buckets:
-            self.self_attentive.embeddings.fold_ngrams()
+    @torch.no_grad()
+    def set_static_vectors(self, vectors: Tensor) -> None:
+        """Set the fixed pretrained vectors, float (vocab_size, static_embedding_size).
+
+        Raises:
+            ValueError: If the shape is another.
+        """
+        shape = (self.config.vocab_size, self.config.static_embedding_size)
+        if tuple(vectors.shape) != shape:
+            raise ValueError(
+                f"The vectors have shape {tuple(vectors.shape)}; this model needs {shape}: one row "
+                "per token and static_embedding_size columns."
+            )
+        if shape[1]:
+            self.self_attentive.embeddings.static_vectors.copy_(vectors)
+
+    def fold_embeddings(self) -> None:
+        """Fold n-grams and fixed vectors into the token table: same outputs, smaller, faster."""
+        if self.config.char_ngram_buckets or self.config.static_embedding_size:
+            self.self_attentive.embeddings.fold()
             self.config.char_ngram_buckets = 0
+            self.config.static_embedding_size = 0
 
     @torch.no_grad()
     def set_output_bias(self, bias: Tensor) -> None:
@@ -510,7 +561,7 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
         was_training = self.training
         self.eval()
         shape = self.gauge_word.shape
-        word = torch.zeros(shape, dtype=torch.float64, device=self.device)
+        word = torch.zeros(shape, dtype=torch.float64)  # on the CPU: some devices lack it
         context = torch.zeros_like(word)
         texts = 0
         for batch in batches:
@@ -522,7 +573,9 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
             (attention,) = encoded.attentions
             texts += int(batch["attention_mask"].bool().any(1).sum())
             for total, scores in zip((word, context), self._scores(encoded), strict=True):
-                total += torch.einsum("brt,btrc->rc", attention.double(), scores.double())
+                total += torch.einsum(
+                    "brt,btrc->rc", attention.cpu().double(), scores.cpu().double()
+                )
         self.train(was_training)
         if texts == 0:
             raise ValueError("No text has a token, so the gauge cannot be measured.")
@@ -531,15 +584,13 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
         self.gauge_texts.fill_(texts)
 
     def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Module:
-        """Resize the token table; new tokens have no character n-grams until they are set again."""
+        """Resize the token table; new tokens have no n-grams or fixed vectors until set again."""
         table = super().resize_token_embeddings(*args, **kwargs)
         embeddings = self.self_attentive.embeddings
         if embeddings.ngram_embeddings is not None:
-            old = embeddings.ngram_ids
-            new = old.new_zeros(table.num_embeddings, old.shape[1])
-            kept = min(len(old), len(new))
-            new[:kept] = old[:kept]
-            embeddings.ngram_ids = new
+            embeddings.ngram_ids = _resized(embeddings.ngram_ids, table.num_embeddings)
+        if embeddings.static_size:
+            embeddings.static_vectors = _resized(embeddings.static_vectors, table.num_embeddings)
         return table
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -609,6 +660,14 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
                 "char_ngram_buckets is set but the model does not know its tokens' n-grams; call "
                 "model.set_char_ngrams(tokenizer) before training."
             )
+
+
+def _resized(rows: Tensor, size: int) -> Tensor:
+    """The first `size` rows, zeros beyond the last."""
+    resized = rows.new_zeros(size, rows.shape[1])
+    kept = min(len(rows), size)
+    resized[:kept] = rows[:kept]
+    return resized
 
 
 def redundancy(attention: Tensor) -> Tensor:

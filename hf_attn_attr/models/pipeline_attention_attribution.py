@@ -118,11 +118,15 @@ class AttentionAttributionPipeline(Pipeline):
                 words[word]["attention"] += attention[token]
                 if attribution is not None:
                     words[word]["attribution"] += attribution[token]
-        return {
-            "label": config.id2label[index],
-            "score": float(scores[index]),
-            "words": words,
-        }
+        answer = {"label": config.id2label[index], "score": float(scores[index])}
+        if kind == "multi_label_classification":
+            thresholds = config.thresholds or [0.5] * config.num_labels
+            answer["labels"] = [
+                config.id2label[number]
+                for number, threshold in enumerate(thresholds)
+                if scores[number] >= threshold
+            ]
+        return {**answer, "words": words}
 
 
 if TASK not in PIPELINE_REGISTRY.get_supported_tasks():

@@ -172,12 +172,91 @@ def test_folding_char_ngrams_keeps_the_outputs_and_drops_the_table(tmp_path):
     model = tiny()
     inputs = batch()
     before = model(**inputs).logits
-    model.fold_char_ngrams()
+    model.fold_embeddings()
     assert torch.allclose(model(**inputs).logits, before, atol=1e-12)
     model.save_pretrained(tmp_path)
     again = SelfAttentiveForSequenceClassification.from_pretrained(tmp_path)
     assert torch.equal(again(**inputs).logits, model(**inputs).logits)
     assert not [name for name in again.state_dict() if "ngram" in name]
+
+
+STATIC = [
+    {"static_embedding_mode": "project", "static_embedding_size": 7},
+    {"static_embedding_mode": "two_channel", "static_embedding_size": 4, "char_ngram_buckets": 0},
+    {"static_embedding_mode": "two_channel", "static_embedding_size": 4},
+    {"static_embedding_mode": "frozen", "static_embedding_size": 10, "char_ngram_buckets": 0},
+]
+
+
+def with_vectors(fields):
+    model = tiny(**fields)
+    vectors = torch.randn(40, fields["static_embedding_size"], dtype=torch.float64)
+    model.set_static_vectors(vectors)
+    return model, vectors
+
+
+@pytest.mark.parametrize("fields", STATIC)
+def test_folding_fixed_vectors_keeps_outputs_and_additivity(fields, tmp_path):
+    model, _ = with_vectors(fields)
+    before = model(**batch()).logits
+    model.fold_embeddings()
+    assert torch.allclose(model(**batch()).logits, before, atol=1e-12)
+    model.measure_gauge([batch()])
+    model.float().save_pretrained(tmp_path)
+    again = SelfAttentiveForSequenceClassification.from_pretrained(tmp_path)
+    assert not [name for name in again.state_dict() if "static" in name or "ngram" in name]
+    out = again(**batch(), output_attributions=True)
+    rebuilt = out.base_value + out.attributions.sum(1)
+    real = batch()["attention_mask"].bool().any(1)
+    assert (rebuilt - out.logits)[real].abs().max() < 1e-5
+    assert (out.logits - before).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("fields", STATIC)
+def test_training_leaves_fixed_vectors_fixed_and_a_checkpoint_keeps_the_parts(fields, tmp_path):
+    model, vectors = with_vectors(fields)
+    model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model(**batch(), labels=torch.zeros(5, dtype=torch.long)).loss.backward()
+    optimizer.step()
+    embeddings = model.self_attentive.embeddings
+    assert torch.equal(embeddings.static_vectors, vectors)
+    trained = embeddings.embed_tokens.weight.grad
+    size = {"project": 10, "two_channel": 6, "frozen": 0}[fields["static_embedding_mode"]]
+    assert trained[:, :size].any() or not size
+    assert not trained[:, size:].any()
+    model.eval().save_pretrained(tmp_path)
+    again = SelfAttentiveForSequenceClassification.from_pretrained(tmp_path)
+    assert torch.equal(again(**batch()).logits, model(**batch()).logits)
+    again.fold_embeddings()
+    assert torch.allclose(again(**batch()).logits, model(**batch()).logits, atol=1e-6)
+
+
+def test_fixed_vectors_of_another_shape_are_refused():
+    model = tiny(**STATIC[0])
+    with pytest.raises(ValueError, match=r"shape \(40, 3\); this model needs \(40, 7\)"):
+        model.set_static_vectors(torch.zeros(40, 3))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"static_embedding_mode": "two_channel", "static_embedding_size": 10}, "below embedding"),
+        ({"static_embedding_mode": "frozen", "static_embedding_size": 3}, "need embedding_size"),
+    ],
+)
+def test_fixed_vectors_that_do_not_fit_are_refused(fields, message):
+    with pytest.raises(Exception, match=message):
+        SelfAttentiveConfig(embedding_size=10, **fields)
+
+
+def test_new_tokens_have_no_fixed_vector():
+    model, vectors = with_vectors(STATIC[0])
+    model.resize_token_embeddings(43)
+    kept = model.self_attentive.embeddings.static_vectors
+    assert torch.equal(kept[:40], vectors)
+    assert not kept[40:].any()
+    assert model(torch.tensor([[41, 42]])).logits.isfinite().all()
 
 
 def test_char_ngrams_have_boundary_marks_and_continuations_only_an_end():

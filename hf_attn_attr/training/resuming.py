@@ -1,0 +1,77 @@
+"""An interrupted training, taken up where it stopped, and never by another training."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from transformers import Trainer, TrainerState
+from transformers.trainer_utils import get_last_checkpoint
+
+from ..errors import IncompatibleError, IncompleteCheckpointError
+from ..files import canonical_json, read_json, write_bytes
+
+RUN = "run.json"
+
+
+def begin(checkpoints: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
+    """Clear what an earlier run left in `checkpoints`, or make sure that it is this run's.
+
+    Args:
+        checkpoints: Folder of this run's checkpoints.
+        identity: What makes it this run, as JSON values.
+        resume: Whether to go on with what is there.
+
+    Raises:
+        IncompleteCheckpointError: If there is nothing to resume.
+        IncompatibleError: If it is of a run with other texts or settings.
+    """
+    path = checkpoints / RUN
+    if not resume:
+        for folder in checkpoints.glob("seed_*"):
+            shutil.rmtree(folder)
+        write_bytes(path, canonical_json(dict(identity)))
+        return
+    if not path.is_file():
+        raise IncompleteCheckpointError(
+            f"{checkpoints} holds no checkpoint to resume from. Train without resume to start anew."
+        )
+    earlier = read_json(path)
+    for name, value in identity.items():
+        if earlier.get(name) != value:
+            raise IncompatibleError(
+                f"{checkpoints} is of a training with another {name}: {_short(earlier.get(name))}, "
+                f"now {_short(value)}. Resume with the same, or train without resume to start anew."
+            )
+
+
+def train_on(trainer: Trainer, folder: Path, patience: int, *, resume: bool) -> None:
+    """Train to the end, from the last checkpoint in `folder` where there is one to resume."""
+    last = get_last_checkpoint(str(folder)) if resume and folder.is_dir() else None
+    if last is None:
+        trainer.train()
+        return
+    state = TrainerState.load_from_json(str(Path(last) / "trainer_state.json"))
+    if _waited(state) < patience:
+        trainer.train(resume_from_checkpoint=last)
+        return
+    # It had stopped early already, and only what comes after training was cut off.
+    trainer.state = state
+    best = folder / Path(str(state.best_model_checkpoint)).name / "model.safetensors"
+    if not best.is_file():
+        raise IncompleteCheckpointError(
+            f"{best} is missing, so training cannot resume. Train without resume to start anew."
+        )
+    trainer.model.load_state_dict(load_file(best))
+
+
+def _waited(state: TrainerState) -> int:
+    """Epochs without a better metric so far."""
+    stopping = state.stateful_callbacks.get("EarlyStoppingCallback", {})
+    return stopping.get("attributes", {}).get("early_stopping_patience_counter", 0)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -1,0 +1,138 @@
+"""A fine-tuned classifier's probabilities, for another to learn from.
+
+Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"; Tang et al. 2019,
+"Distilling Task-Specific Knowledge from BERT into Simple Neural Networks".
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging
+
+from ..batching import length_batches
+from ..data import LabelledTexts
+from ..errors import IncompatibleError, InvalidInputError
+from ..extraction import class_probabilities, weights_digest
+from ..files import canonical_json, replacing, sha256_of_bytes
+
+logger = logging.get_logger(__name__)
+
+Floats = NDArray[np.float64]
+
+
+def teacher_outputs(
+    name: str, texts: Sequence[str], like: LabelledTexts, *, cache: Path, progress: bool
+) -> Floats:
+    """A teacher's probabilities (regression: predictions) of texts, float64 (N, C).
+
+    Columns are in the order of `like.labels`, by label name. The result is kept in `cache`, so that
+    a resumed training does not ask again.
+
+    Args:
+        name: Hub name or folder of a sequence classifier.
+        texts: N texts.
+        like: Texts with the student's labels and problem type.
+        cache: Folder for the result.
+        progress: Show a progress bar.
+
+    Raises:
+        InvalidInputError: If the teacher cannot be loaded, or lacks weights or a padding token.
+        IncompatibleError: If it has other labels or is for another kind of problem.
+    """
+    model, tokenizer = _load(name)
+    order = _label_order(model.config, name, like)
+    identity = [weights_digest(model), order, like.problem_type, list(texts)]
+    path = cache / f"teacher-{sha256_of_bytes(canonical_json(identity))[:16]}.npy"
+    if path.is_file():
+        return np.load(path)
+    logits = _logits(model, tokenizer, texts, progress)[:, order]
+    regression = like.problem_type == "regression"
+    outputs = logits if regression else class_probabilities(logits, like.problem_type)
+    with replacing(path) as target, target.open("wb") as file:
+        np.save(file, outputs.astype(np.float64), allow_pickle=False)
+    return outputs.astype(np.float64)
+
+
+def _load(name: str) -> tuple[Any, Any]:
+    advice = "Give the Hub name or the folder of a fine-tuned sequence classifier."
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:  # hub, safetensors, tokenizers and torch each raise their own kinds
+        raise InvalidInputError(
+            f"The teacher {name!r} cannot be loaded ({type(error).__name__}: {error}). {advice}"
+        ) from error
+    if report["missing_keys"]:
+        missing = ", ".join(sorted(report["missing_keys"])[:3])
+        raise InvalidInputError(
+            f"The teacher {name!r} lacks the weights {missing}, so its answers would be random. "
+            + advice
+        )
+    if tokenizer.pad_token_id is None:
+        raise InvalidInputError(
+            f"The tokenizer of the teacher {name!r} has no padding token. Give it one and save it."
+        )
+    return model.eval(), tokenizer
+
+
+def _label_order(config: Any, name: str, like: LabelledTexts) -> list[int]:
+    """Column of the teacher for each label of the texts."""
+    if config.problem_type not in (None, like.problem_type):
+        raise IncompatibleError(
+            f"The teacher {name!r} is for {config.problem_type}, the training texts are for "
+            f"{like.problem_type}. Choose a teacher of the same kind."
+        )
+    theirs = [str(config.id2label[index]) for index in range(config.num_labels)]
+    ours = list(like.labels)
+    if len(theirs) == len(ours) == 1:  # regression: its target has no name to agree on
+        return [0]
+    if set(theirs) == set(ours) and len(set(theirs)) == len(ours):
+        return [theirs.index(label) for label in ours]
+    if len(theirs) == len(ours) and all(label.startswith("LABEL_") for label in theirs):
+        logger.warning(
+            "The teacher %s has unnamed labels; they are taken in the order %s.", name, ours
+        )
+        return list(range(len(ours)))
+    raise IncompatibleError(
+        f"The teacher {name!r} has labels {theirs}, the training texts have {ours}. Rename the "
+        "texts' labels (label_map) or choose a teacher with these labels."
+    )
+
+
+@torch.inference_mode()
+def _logits(model: Any, tokenizer: Any, texts: Sequence[str], progress: bool) -> NDArray[Any]:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    ids = tokenizer(list(texts), truncation=True, max_length=_max_length(model, tokenizer))[
+        "input_ids"
+    ]
+    logits = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
+    bar = logging.tqdm(total=len(ids), desc="Teacher", unit="text", disable=not progress)
+    for batch in length_batches(list(map(len, ids))):
+        inputs = tokenizer.pad({"input_ids": [ids[row] for row in batch]}, return_tensors="pt")
+        logits[batch] = model(**inputs.to(device)).logits.float().cpu().numpy()
+        bar.update(len(batch))
+    bar.close()
+    return logits
+
+
+def _max_length(model: Any, tokenizer: Any) -> int:
+    """Tokens that the teacher can read."""
+    limits = [tokenizer.model_max_length, 1_000_000]  # a tokenizer without a limit says 1e30
+    if positions := getattr(model.config, "max_position_embeddings", None):
+        limits.append(positions)
+    for name, module in model.named_modules():
+        # RoBERTa counts positions from the padding token's number on.
+        if (
+            name.endswith("position_embeddings")
+            and getattr(module, "padding_idx", None) is not None
+        ):
+            limits.append(module.num_embeddings - module.padding_idx - 1)
+    return min(limits)
