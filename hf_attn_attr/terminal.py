@@ -79,6 +79,10 @@ def provenance_line(manifest: dict[str, Any]) -> str:
     )
     if facts.get("folded_on") == "train":
         line += " Folded on the texts the model was trained on."
+    if vectors := facts.get("word_vectors"):
+        line += f" Includes lexical knowledge imported with word vectors {vectors}."
+    if teacher := facts.get("teacher"):
+        line += f" Learned from the teacher {teacher} too."
     return printable(line)
 
 

@@ -164,7 +164,9 @@ def hostile(tmp_path_factory):
 
 
 def test_every_command_is_here():
-    assert {"demo", "run", "train", "extract", "fold", "top", "word", "explain"} <= set(COMMANDS)
+    assert {
+        *("demo", "run", "train", "evaluate", "extract", "fold", "top", "word", "explain")
+    } <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -232,6 +234,39 @@ def test_run_with_every_option_prints_json_alone_and_saves_all(data, tmp_path):
     columns, _ = load_columns(output)
     assert len(columns) == 12
     assert "columns.parquet" in os.listdir(output)
+
+
+def test_a_run_from_word_vectors_with_a_teacher_and_seeds_says_so(command, data, tmp_path):
+    vectors = tmp_path / "tiny.vec"
+    words = [*GOOD, *BAD]
+    vectors.write_text(
+        f"{len(words)} 3\n" + "".join(f"{word} 1 2 {i}\n" for i, word in enumerate(words))
+    )
+    more = write_csv(tmp_path / "more.csv", [[text] for text, _ in reviews(6)], ("text",))
+    options = ["--train", data, "--seeds", 2, "--epochs", 1, "--init-embeddings", vectors,
+               "--unlabelled", more, *SMALL[:-2]]  # fmt: skip
+    first = command("train", *options, "-o", tmp_path / "first", "--json")
+    assert [one["seed"] for one in first.json["seeds"]] == [0, 1], first.err
+    done = command(
+        "run", *options, "-o", tmp_path / "second", "--teacher", tmp_path / "first",
+        "--embedding-mode", "two_channel", "--teacher-weight", 0.3,
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    assert re.search(r"2 seeds: accuracy \d\.\d+ ± \d", done.out)
+    assert "lexical knowledge imported with word vectors read from tiny.vec" in done.out
+    assert "Learned from the teacher first too" in done.out
+    facts = json.loads((tmp_path / "second" / "training.json").read_text())
+    assert facts["settings"]["teacher_weight"] == 0.3
+
+
+def test_evaluate_repeats_the_metrics_of_training(command, data, tmp_path):
+    dev = write_csv(tmp_path / "dev.csv", reviews(12))
+    command("train", "--train", data, "--validation", dev, "-o", tmp_path / "m", *SMALL)
+    wanted = json.loads((tmp_path / "m" / "training.json").read_text())["metrics"]
+    answer = command("evaluate", tmp_path / "m", dev, "--json").json
+    assert answer["metrics"] == pytest.approx(wanted)
+    assert answer["texts"] == 12
+    assert "accuracy" in command("evaluate", tmp_path / "m", dev).out
 
 
 def test_run_prints_what_it_dropped_and_both_answers(command, data, tmp_path):
@@ -372,7 +407,7 @@ def test_every_text_has_a_defined_result(command, trained, tmp_path):
     assert command("extract", trained, source, "-o", tmp_path / "columns").status == 0
     columns, _ = load_columns(tmp_path / "columns")
     # csv cannot tell an empty cell from a missing one unless it is quoted, as here.
-    assert [len(words) for words in columns["words"][:]] == [0, 0, 2, 512, 1]
+    assert [len(words) for words in columns["words"][:]] == [0, 0, 2, 2048, 1]
     for text, row in zip(texts, columns, strict=True):
         answer = command("explain", trained, text, "--json").json
         assert len(answer["words"]) == len(row["words"])
@@ -380,7 +415,7 @@ def test_every_text_has_a_defined_result(command, trained, tmp_path):
         shown = command("explain", trained, text)
         assert shown.status == 0
         assert ("no words" in shown.out) == (not row["words"])
-        assert ("Read up to character 2,559 of 1,000,000" in shown.out) == ("word " in text)
+        assert ("Read up to character 10,239 of 1,000,000" in shown.out) == ("word " in text)
 
 
 # Hostile words
@@ -486,8 +521,13 @@ FAILING_RUNS = {
     "fold on": (["--fold-on", "test"], "--fold-on is 'test'"),
     "class weights": (["--class-weights", "x"], "one of none, balanced"),
     "thresholds": (["--thresholds", "x"], "global, per_label, none"),
-    "epochs": (["--epochs", "0"], "--epochs is 0"),
-    "batch size": (["--batch-size", "-1"], "--batch-size is -1"),
+    "epochs": (["--epochs", "0"], "epochs is 0; it must be at least 1"),
+    "batch size": (["--batch-size", "-1"], "batch_size is -1"),
+    "seeds": (["--seeds", "0"], "seeds is 0"),
+    "embedding mode": (["--embedding-mode", "x"], "project, fine_tune, two_channel, frozen"),
+    "vectors": (["--init-embeddings", "{tmp}/none.vec"], r"none\.vec"),
+    "teacher": (["--teacher", "{tmp}/none"], "teacher .*none.* cannot be loaded"),
+    "teacher weight": (["--teacher-weight", "2"], r"teacher_weight is 2\.0"),
     "learning rate": (["--learning-rate", "nan"], "--learning-rate is nan"),
     "seed": (["--seed", "-1"], "--seed is -1"),
     "resume": (["--resume"], "no checkpoint to resume"),

@@ -9,10 +9,10 @@ PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
     {"files", "metrics", "batching"},
-    {"models", "tokenization", "influence", "demo", "terminal"},
+    {"models", "tokenization", "vectors", "influence", "demo", "terminal"},
     {"attribution", "data"},
-    {"extraction", "evaluation", "columns"},
-    {"training", "loading"},
+    {"extraction", "columns"},
+    {"training", "loading", "evaluation"},
     {"workflow"},
     {"demonstration"},
     {"cli"},

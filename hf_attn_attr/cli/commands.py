@@ -1,0 +1,455 @@
+"""The commands.
+
+Imports of models and data sit inside them, so that `top` and `word` answer without torch.
+"""
+
+import io
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import AttnAttrError, InvalidInputError
+from .options import (
+    BatchSize,
+    ClassWeights,
+    EmbeddingMode,
+    Epochs,
+    ExtraLabelColumn,
+    ExtraTrain,
+    Folder,
+    InitEmbeddings,
+    Json,
+    LabelColumn,
+    LabelMap,
+    LearningRate,
+    Output,
+    Preset,
+    ProblemType,
+    Resume,
+    Seed,
+    Seeds,
+    Set,
+    Split,
+    Teacher,
+    TeacherWeight,
+    TextColumn,
+    Thresholds,
+    Train,
+    Unlabelled,
+    Validation,
+    config_fields,
+    name_pairs,
+    read_texts,
+    require_one_of,
+    training_settings,
+)
+from .printing import (
+    complain,
+    console,
+    count,
+    print_json,
+    print_parts,
+    records,
+    summary,
+    summary_lines,
+    working,
+)
+
+app = typer.Typer(
+    name="hf-attn-attr",
+    help="Which words drive which class, for Hugging Face text classifiers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.command()
+def demo(
+    output: Output = Path("demo"),
+    seed: Seed = 0,
+    epochs: Annotated[int, typer.Option(help="At most this many epochs.")] = 12,
+) -> None:
+    """Run the main job on generated texts whose word influences are known.
+
+    Reads nothing, needs no download; writes two model folders under --output.
+    Example: `hf-attn-attr demo`
+    """
+    from ..demonstration import demonstrate
+
+    demonstrate(output, seed=seed, epochs=epochs)
+
+
+@app.command()
+def run(
+    train: Train,
+    output: Output,
+    validation: Validation = None,
+    extra_train: ExtraTrain = None,
+    unlabelled: Unlabelled = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    extra_label_column: ExtraLabelColumn = None,
+    label_map: LabelMap = None,
+    problem_type: ProblemType = None,
+    preset: Preset = "default",
+    set_: Set = None,
+    init_embeddings: InitEmbeddings = None,
+    embedding_mode: EmbeddingMode = "project",
+    teacher: Teacher = None,
+    teacher_weight: TeacherWeight = None,
+    seed: Seed = 0,
+    seeds: Seeds = 1,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    class_weights: ClassWeights = "none",
+    thresholds: Thresholds = "global",
+    resume: Resume = False,
+    fold_on: Annotated[
+        str, typer.Option(help="Fold the validation texts, or the train texts.")
+    ] = "validation",
+    columns: Annotated[
+        bool, typer.Option("--columns", help="Also save the attention and attribution columns.")
+    ] = False,
+    k: Annotated[int, typer.Option("-k", help="Words to print for each class.")] = 10,
+    json_: Json = False,
+) -> None:
+    """Train a classifier, extract attributions, fold them, answer both questions, save all.
+
+    Reads labelled texts; writes model, tokenizer, training.json and influence/ to --output.
+    Example: `hf-attn-attr run --train train.csv --validation dev.csv --output model`
+    """
+    with working():
+        from ..workflow import run as run_workflow
+
+        require_one_of("--fold-on", fold_on, ("validation", "train"))
+        settings = training_settings(
+            init_embeddings=init_embeddings, embedding_mode=embedding_mode, teacher=teacher,
+            teacher_weight=teacher_weight, seed=seed, seeds=seeds, epochs=epochs,
+            batch_size=batch_size, learning_rate=learning_rate, class_weights=class_weights,
+            thresholds=thresholds,
+        )  # fmt: skip
+        config = config_fields(set_)
+        texts = read_texts(
+            train, validation, extra_train, unlabelled, text_column, label_column,
+            extra_label_column, label_map, problem_type,
+        )  # fmt: skip
+        result = run_workflow(
+            **texts,
+            output_dir=output,
+            fold_on=fold_on,  # type: ignore[arg-type]
+            preset=preset,
+            config=config,
+            settings=settings,
+            columns=columns,
+            resume=resume,
+            progress=not json_,
+        )
+    matrix = result.matrix
+    exact = matrix.manifest["method"] == "contribution"
+    top_words = {label: matrix.top_words(label, k) for label in matrix.labels} if exact else {}
+    if json_:
+        answers = {label: records(rows) for label, rows in top_words.items()}
+        print_json({**summary(result.training, output), "top_words": answers})
+        return
+    from ..terminal import influence_table, provenance_line
+
+    print_parts(*summary_lines(result.training))
+    print_parts(provenance_line(matrix.manifest))
+    if not exact:
+        print_parts("This head has no exact attributions; the matrix holds attention only.")
+    for label, rows in top_words.items():
+        print_parts(influence_table(rows, "word", f"Most influential on {label}"))
+    for word in [word for rows in top_words.values() for word in rows["word"]][:1]:
+        print_parts(influence_table(matrix.word(word), "label", f"Influence of {word}"))
+    print_parts(f"Saved in {output}. Ask on: hf-attn-attr word {output} WORD")
+
+
+@app.command(name="train")
+def train_command(
+    train: Train,
+    output: Output,
+    validation: Validation = None,
+    extra_train: ExtraTrain = None,
+    unlabelled: Unlabelled = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    extra_label_column: ExtraLabelColumn = None,
+    label_map: LabelMap = None,
+    problem_type: ProblemType = None,
+    preset: Preset = "default",
+    set_: Set = None,
+    init_embeddings: InitEmbeddings = None,
+    embedding_mode: EmbeddingMode = "project",
+    teacher: Teacher = None,
+    teacher_weight: TeacherWeight = None,
+    seed: Seed = 0,
+    seeds: Seeds = 1,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    class_weights: ClassWeights = "none",
+    thresholds: Thresholds = "global",
+    resume: Resume = False,
+    json_: Json = False,
+) -> None:
+    """Train a classifier and save it.
+
+    Reads labelled texts; writes model, tokenizer and training.json to --output.
+    Example: `hf-attn-attr train --train train.csv --output model --set hidden_size=96`
+    """
+    with working():
+        from ..training import train as train_model
+
+        settings = training_settings(
+            init_embeddings=init_embeddings, embedding_mode=embedding_mode, teacher=teacher,
+            teacher_weight=teacher_weight, seed=seed, seeds=seeds, epochs=epochs,
+            batch_size=batch_size, learning_rate=learning_rate, class_weights=class_weights,
+            thresholds=thresholds,
+        )  # fmt: skip
+        config = config_fields(set_)
+        texts = read_texts(
+            train, validation, extra_train, unlabelled, text_column, label_column,
+            extra_label_column, label_map, problem_type,
+        )  # fmt: skip
+        result = train_model(
+            **texts,
+            output_dir=output,
+            preset=preset,
+            config=config,
+            settings=settings,
+            resume=resume,
+            progress=not json_,
+        )
+    if json_:
+        print_json(summary(result, output))
+        return
+    print_parts(*summary_lines(result), f"Saved in {output}.")
+
+
+@app.command()
+def evaluate(
+    folder: Folder,
+    texts: Annotated[str, typer.Argument(help="Labelled texts: a file or a Hub dataset.")],
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_map: LabelMap = None,
+    split: Annotated[str, typer.Option(help="Split of a Hub dataset.")] = "test",
+    json_: Json = False,
+) -> None:
+    """How well does the model predict labelled texts?
+
+    Reads a model folder and labelled texts; prints metrics, writes nothing. Multi-label predictions
+    use the thresholds saved with the model.
+    Example: `hf-attn-attr evaluate model test.csv`
+    """
+    with working():
+        from ..data import load_labelled
+        from ..evaluation.quality import quality
+
+        model, tokenizer = _model(folder)
+        config = model.config
+        regression = config.problem_type == "regression"
+        read = load_labelled(
+            texts,
+            split=split,
+            text_column=text_column,
+            label_column=label_column,
+            label_map=name_pairs(label_map),
+            labels=None if regression else [config.id2label[i] for i in range(config.num_labels)],
+            problem_type=config.problem_type,
+        )
+        metrics = quality(model, tokenizer, read)
+    if json_:
+        print_json(
+            {
+                "source": read.source,
+                "texts": len(read.dataset),
+                "dropped": read.dropped,
+                "metrics": metrics,
+            }
+        )
+        return
+    print_parts(
+        f"{read.source}: {count(read)}",
+        ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()),
+    )
+
+
+@app.command()
+def extract(
+    folder: Folder,
+    texts: Annotated[str, typer.Argument(help="Texts: a file or a Hub dataset.")],
+    output: Output,
+    method: Annotated[str, typer.Option(help="contribution or attention.")] = "contribution",
+    text_column: TextColumn = None,
+    split: Split = None,
+) -> None:
+    """Write attention and attribution columns of texts, with a trained model.
+
+    Reads a model folder and texts; writes columns.parquet and columns.json to --output.
+    Example: `hf-attn-attr extract model new.csv --output columns`
+    """
+    with working():
+        from ..columns import save_columns
+        from ..data import load_labelled
+        from ..extraction import extract as extract_columns
+        from ..workflow import facts
+
+        model, tokenizer = _model(folder)
+        read = load_labelled(texts, split=split, text_column=text_column, require_labels=False)
+        columns = extract_columns(read.dataset, model, tokenizer, method=method)
+        save_columns(columns, output, facts(model, tokenizer, method, read, "other"))
+    print_parts(
+        count(read),
+        f"Columns written to {output}. Next: hf-attn-attr fold {output} -o {folder}",
+    )
+
+
+@app.command()
+def fold(
+    columns: Annotated[Path, typer.Argument(help="Folder written by `extract`.")],
+    output: Output,
+    case_sensitive: Annotated[bool, typer.Option(help="Keep words apart by case.")] = False,
+) -> None:
+    """Fold columns into a matrix of word x class influence.
+
+    Reads columns.parquet and columns.json; writes influence/ to --output.
+    Example: `hf-attn-attr fold columns --output model`
+    """
+    with working():
+        from ..columns import load_columns
+        from ..influence import fold as fold_columns
+
+        dataset, facts = load_columns(columns)
+        matrix = fold_columns(
+            dataset,
+            lowercase=not case_sensitive,
+            provenance=facts,
+            label_names=facts.get("labels"),
+        )
+        matrix.save_pretrained(output)
+    print_parts(
+        f"{len(matrix.words)} words x {len(matrix.labels)} labels written to {output}/influence"
+    )
+
+
+@app.command()
+def top(
+    folder: Folder,
+    label: Annotated[str, typer.Option(help="The class.")],
+    k: Annotated[int, typer.Option("-k", help="Words to list.")] = 20,
+    by: Annotated[str, typer.Option(help="Measure to rank by.")] = "lower_bound",
+    min_documents: Annotated[int, typer.Option(help="Leave out words of fewer texts.")] = 3,
+    negative: Annotated[bool, typer.Option("--negative", help="What speaks against it.")] = False,
+    json_: Json = False,
+) -> None:
+    """For a class, which words are most influential?
+
+    Reads influence/ in a folder; prints a table, writes nothing.
+    Example: `hf-attn-attr top model --label joy`
+    """
+    from ..influence import InfluenceMatrix
+
+    matrix = InfluenceMatrix.from_pretrained(folder)
+    rows = matrix.top_words(label, k, by=by, min_documents=min_documents, negative=negative)
+    if json_:
+        print_json({"label": label, "by": by, "words": records(rows)})
+        return
+    from ..terminal import influence_table, joint_table, provenance_line
+
+    attention = by in ("joint", "p_word_given_class", "p_class_given_word", "lift", "npmi")
+    table = joint_table if attention else influence_table
+    print_parts(
+        provenance_line(matrix.manifest),
+        table(rows, "word", f"Words by {by} {'against' if negative else 'on'} {label}"),
+    )
+
+
+@app.command()
+def word(folder: Folder, word: str, json_: Json = False) -> None:
+    """For a word, how much does it influence each class?
+
+    Reads influence/ in a folder; prints two tables, writes nothing.
+    Example: `hf-attn-attr word model despise`
+    """
+    from ..influence import InfluenceMatrix
+
+    matrix = InfluenceMatrix.from_pretrained(folder)
+    rows = matrix.word(word)
+    if json_:
+        print_json({"word": word, "labels": records(rows)})
+        return
+    from ..terminal import influence_table, joint_table, provenance_line
+
+    print_parts(
+        provenance_line(matrix.manifest),
+        influence_table(rows, "label", f"Influence of {word}"),
+        joint_table(rows, "label", f"Attention on {word}"),
+    )
+
+
+@app.command()
+def explain(
+    folder: Folder,
+    text: str,
+    label: Annotated[
+        str | None, typer.Option(help="Ask about this label, not the predicted one.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """What did each word of one text do?
+
+    Reads a model folder; prints the text and a table, writes nothing.
+    Example: `hf-attn-attr explain model "What a lovely day"`
+    """
+    with working():
+        from transformers import pipeline
+
+        model, tokenizer = _model(folder)
+        ask = pipeline("attention-attribution", model=model, tokenizer=tokenizer)
+        try:
+            answer = ask(text, label=label)
+        except ValueError as error:  # an unknown label, or a text that is none
+            raise InvalidInputError(str(error)) from error
+    if json_:
+        print_json(answer)
+        return
+    from ..terminal import explanation
+
+    explanation(answer, text, console())
+
+
+def main() -> None:
+    """Entry point; errors that we raise on purpose end with status 1 and their message alone."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal's encoding lacks is shown as an escape.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: complain(f"Warning: {message}")
+        try:
+            app()
+        except (AttnAttrError, OSError) as error:
+            complain(f"Error: {error}")
+            sys.exit(1)
+
+
+def _model(folder: Path) -> tuple[Any, Any]:
+    """Model and tokenizer, without transformers' progress bar and load report."""
+    from transformers.utils import logging
+
+    from ..loading import load_model
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return load_model(folder)
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
