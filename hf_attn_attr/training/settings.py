@@ -14,7 +14,7 @@ from ..models.modeling_self_attentive import SelfAttentiveForSequenceClassificat
 Source = Any  # whatever `load_labelled` reads
 MANY_TEXTS = 40_000
 WORDS_IN_ALL, MOST_WORDS_IN_ALL = 4_000_000, 12_000_000
-FEWEST_STEPS = 1_200
+FEWEST_STEPS = 2_500
 EmbeddingMode = Literal["project", "fine_tune", "two_channel", "frozen"]
 
 
