@@ -14,7 +14,7 @@ from ..models.modeling_self_attentive import SelfAttentiveForSequenceClassificat
 Source = Any  # whatever `load_labelled` reads
 MANY_TEXTS = 40_000
 WORDS_IN_ALL, MOST_WORDS_IN_ALL = 4_000_000, 12_000_000
-FEWEST_STEPS = 2_500
+FEWEST_STEPS, FEWEST_WORDS_IN_ALL = 1_200, 800_000
 EmbeddingMode = Literal["project", "fine_tune", "two_channel", "frozen"]
 
 
@@ -86,11 +86,13 @@ class TrainingSettings:
         """These settings with epochs, patience and batch size chosen for the texts where None.
 
         Ten passes, fewer over many words: about four million in all, at least two passes. More
-        where that would be too few steps: up to 30 passes or twelve million words.
+        where that would be too few steps, or too few words: up to 30 passes or twelve million
+        words.
         """
         words = max(1, sum(len(text.split()) for text in texts))
         batch_size = self.batch_size or (64 if len(texts) > MANY_TEXTS else 32)
-        enough = math.ceil(FEWEST_STEPS * batch_size / max(1, len(texts)))
+        steps = max(1, len(texts)) / batch_size
+        enough = math.ceil(max(FEWEST_STEPS / steps, FEWEST_WORDS_IN_ALL / words))
         usual = min(10, round(WORDS_IN_ALL / words))
         few = min(30, enough, round(MOST_WORDS_IN_ALL / words))
         epochs = self.epochs or max(2, usual, few)
