@@ -186,4 +186,9 @@ def words_of(text: str) -> list[str]:
     return [word for word, _ in _WORDS.pre_tokenizer.pre_tokenize_str(normal)]
 
 
+def spans_of(text: str) -> list[tuple[int, int]]:
+    """The (start, end) of each word of a text as `train_tokenizer` cuts them by default."""
+    return [span for _, span in _WORDS.pre_tokenizer.pre_tokenize_str(text)]
+
+
 _WORDS = _tokenizer(models.WordLevel({}, unk_token=UNKNOWN), _normalizer(True, "NFC"), WORD_PATTERN)

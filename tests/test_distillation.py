@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -16,9 +18,10 @@ from transformers import (
 
 from hf_attn_attr import IncompatibleError, InvalidInputError, TrainingSettings, load_labelled
 from hf_attn_attr.loading import load_model
-from hf_attn_attr.tokenization import train_tokenizer
+from hf_attn_attr.tokenization import spans_of, train_tokenizer
 from hf_attn_attr.training import fit, train
 from hf_attn_attr.training import seed as seed_module
+from hf_attn_attr.training.augmenting import random_ngrams
 from hf_attn_attr.training.targets import loss_function, soft_targets
 from hf_attn_attr.training.teacher import teacher_outputs
 from hf_attn_attr.workflow import run
@@ -349,6 +352,55 @@ def test_what_cannot_be_loaded_is_named(tmp_path, name):
             reviews(20), output_dir=tmp_path, config=SMALL, progress=False,
             settings=replace(FAST, **{name: str(tmp_path / "no-such-model")}),
         )  # fmt: skip
+
+
+def test_a_teacher_labels_ngrams_too(tmp_path, teacher, monkeypatch):
+    asked = []
+
+    def outputs(name, texts, like, **options):
+        asked.extend(texts)
+        return teacher_outputs(name, texts, like, **options)
+
+    monkeypatch.setattr("hf_attn_attr.training.fitting.teacher_outputs", outputs)
+    table = reviews(20)
+    settings = replace(FAST, epochs=1, teacher=str(teacher), teacher_ngrams=6)
+    fit(table, reviews(8, 1), output_dir=tmp_path, settings=settings, progress=False, config=PLAIN)
+    texts = set(table["text"])
+    pieces = [text for text in asked if text not in texts]
+    assert len(set(pieces)) == len(pieces)
+    assert "and" in pieces
+    assert all(any(piece in text for text in texts) for piece in pieces)
+
+
+@given(
+    texts=st.lists(st.text(alphabet="ab é漢😀.'", max_size=30), max_size=5),
+    per_text=st.integers(0, 4),
+    seed=st.integers(0, 9),
+)
+def test_random_ngrams_are_words_of_a_text_in_a_row(texts, per_text, seed):
+    found = random_ngrams(texts, per_text, seed)
+    assert found == random_ngrams(texts, per_text, seed)
+    assert len(found) <= per_text * len(texts)
+    runs = {
+        text[spans[i][0] : spans[j][1]]
+        for text in texts
+        for spans in [spans_of(text)]
+        for i in range(len(spans))
+        for j in range(i, min(i + 5, len(spans)))
+    }
+    assert set(found) <= runs - set(texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"teacher_ngrams": 3}, "there is no teacher"),
+        ({"teacher": "x", "teacher_ngrams": -1}, "at least 0"),
+    ],
+)
+def test_ngrams_without_a_teacher_are_refused(options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        TrainingSettings(**options)
 
 
 def test_soft_targets_mix_labels_teacher_and_smoothing():

@@ -34,6 +34,7 @@ from .options import (
     Set,
     Split,
     Teacher,
+    TeacherNgrams,
     TeacherWeight,
     TextColumn,
     Thresholds,
@@ -101,6 +102,7 @@ def run(
     embedding_mode: EmbeddingMode = "project",
     teacher: Teacher = None,
     teacher_weight: TeacherWeight = None,
+    teacher_ngrams: TeacherNgrams = None,
     seed: Seed = 0,
     seeds: Seeds = 1,
     epochs: Epochs = None,
@@ -129,9 +131,9 @@ def run(
         require_one_of("--fold-on", fold_on, ("validation", "train"))
         settings = training_settings(
             init_embeddings=init_embeddings, embedding_mode=embedding_mode, teacher=teacher,
-            teacher_weight=teacher_weight, seed=seed, seeds=seeds, epochs=epochs,
-            batch_size=batch_size, learning_rate=learning_rate, class_weights=class_weights,
-            thresholds=thresholds,
+            teacher_weight=teacher_weight, teacher_ngrams=teacher_ngrams, seed=seed, seeds=seeds,
+            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
+            class_weights=class_weights, thresholds=thresholds,
         )  # fmt: skip
         config = config_fields(set_)
         texts = read_texts(
@@ -187,6 +189,7 @@ def train_command(
     embedding_mode: EmbeddingMode = "project",
     teacher: Teacher = None,
     teacher_weight: TeacherWeight = None,
+    teacher_ngrams: TeacherNgrams = None,
     seed: Seed = 0,
     seeds: Seeds = 1,
     epochs: Epochs = None,
@@ -207,9 +210,9 @@ def train_command(
 
         settings = training_settings(
             init_embeddings=init_embeddings, embedding_mode=embedding_mode, teacher=teacher,
-            teacher_weight=teacher_weight, seed=seed, seeds=seeds, epochs=epochs,
-            batch_size=batch_size, learning_rate=learning_rate, class_weights=class_weights,
-            thresholds=thresholds,
+            teacher_weight=teacher_weight, teacher_ngrams=teacher_ngrams, seed=seed, seeds=seeds,
+            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
+            class_weights=class_weights, thresholds=thresholds,
         )  # fmt: skip
         config = config_fields(set_)
         texts = read_texts(

@@ -55,6 +55,9 @@ Teacher = Annotated[
 TeacherWeight = Annotated[
     float | None, typer.Option(help="Share of the teacher in the targets of labelled texts.")
 ]
+TeacherNgrams = Annotated[
+    int | None, typer.Option(help="Random word n-grams of each text that the teacher labels too.")
+]
 Unlabelled = Annotated[
     str | None,
     typer.Option(help="Texts without labels: for --teacher, and for words with --init-embeddings."),

@@ -12,6 +12,7 @@ from transformers.utils import logging
 from ..data import LabelledTexts, concatenate, hold_out, load_labelled
 from ..errors import IncompatibleError, InvalidInputError
 from ..vectors import source_name
+from .augmenting import random_ngrams
 from .resuming import begin
 from .saving import save_training
 from .seed import BEST, Task, train_seed
@@ -186,7 +187,8 @@ def _targets(
         if not settings.label_smoothing:
             return texts, training.dataset["label"][:]
         return texts, list(soft_targets(training, None, 0.0, settings.label_smoothing))
-    every = texts + unlabelled
+    pieces = random_ngrams(texts, settings.teacher_ngrams, settings.seed)
+    every = texts + list(dict.fromkeys(unlabelled + pieces))
     taught = teacher_outputs(settings.teacher, every, training, cache=cache, progress=progress)
     labelled = soft_targets(
         training, taught[: len(texts)], settings.teacher_weight, settings.label_smoothing

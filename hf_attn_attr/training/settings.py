@@ -46,6 +46,8 @@ class TrainingSettings:
             Tang et al. 2019).
         teacher_weight: Share of the teacher's probabilities in the targets of labelled texts; the
             rest is the label. Unlabelled texts have the teacher's alone.
+        teacher_ngrams: The teacher also labels this many random word n-grams of each training text
+            (Tang et al. 2019), which shows what it makes of single words and short phrases.
         holdout: Share of the training texts held out where no validation texts are given.
         seed: Seed of initial weights, order and dropout.
         seeds: Train this many models, with seeds `seed`, `seed + 1`, ..., and keep the best.
@@ -64,6 +66,7 @@ class TrainingSettings:
     embedding_mode: EmbeddingMode = "project"
     teacher: str | None = None
     teacher_weight: float = 0.5
+    teacher_ngrams: int = 0
     holdout: float = 0.1
     seed: int = 0
     seeds: int = 1
@@ -73,6 +76,15 @@ class TrainingSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InvalidInputError(f"{name} is {value}; it must be at least 1.")
+        if self.teacher_ngrams < 0:
+            raise InvalidInputError(
+                f"teacher_ngrams is {self.teacher_ngrams}; it must be at least 0."
+            )
+        if self.teacher_ngrams and self.teacher is None:
+            raise InvalidInputError(
+                f"teacher_ngrams is {self.teacher_ngrams}, but there is no teacher to label them. "
+                "Set teacher."
+            )
         for name in ("averaging", "label_smoothing", "teacher_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; it must be in [0, 1].")
