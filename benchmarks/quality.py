@@ -31,6 +31,7 @@ from hf_attn_attr.tokenization import save_tokenizer
 from hf_attn_attr.training import fit
 
 TEACHER_WEIGHT = 0.7
+NGRAMS_IN_ALL = 70_000  # that the teacher labels, at least one of each text
 SHIPPED = ("model.safetensors", "tokenizer.json")
 # Peers that take long, and tasks whose texts have a teacher to learn from.
 FINETUNED = ("sst", "sst_phrases", "emotion")
@@ -62,13 +63,11 @@ Runs = list[dict[str, Any]]  # of each seed
 def ours(name: str, texts: Texts, seeds: range, folder: Path, data: Path, **settings: Any) -> Runs:
     """Train all seeds, then of each: quality, cost, and agreement with human word labels."""
     task = TASKS[name]
-    unlabelled = settings.pop("unlabelled", None)
     started = time.perf_counter()
     result = fit(
         texts.train,
         texts.validation,
         extra_train=texts.extra,
-        unlabelled=unlabelled,
         output_dir=folder,
         settings=TrainingSettings(seed=seeds[0], seeds=len(seeds), **settings),
         progress=False,
@@ -104,15 +103,9 @@ def distilled(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -
 
 
 def taught(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> Runs:
-    """With word vectors from MiniLM, and a fine-tuned MiniLM as teacher.
-
-    Unlabelled texts: SST phrases that the labelled texts do not hold.
-    """
+    """With word vectors from MiniLM, and a fine-tuned MiniLM as teacher, of n-grams too."""
     teacher = folder.parent / f"{name}_finetuned"
     finetuned(name, texts, seeds, teacher, data)
-    more: dict[str, Any] = {}
-    if TASKS[name].sentiment:
-        more["unlabelled"] = tasks.bare_phrases(data, labelled=not TASKS[name].phrases)
     return ours(
         name,
         texts,
@@ -122,7 +115,7 @@ def taught(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> R
         init_embeddings=str(peers.minilm()),
         teacher=str(teacher),
         teacher_weight=TEACHER_WEIGHT,
-        **more,
+        teacher_ngrams=max(1, round(NGRAMS_IN_ALL / len(texts.known.dataset))),
     )
 
 

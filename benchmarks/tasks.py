@@ -1,6 +1,5 @@
 """The data sets of the benchmarks: which files, which labels, which split."""
 
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,31 +106,10 @@ def load(task: Task, data: Path) -> Texts:
 
 def phrases(data: Path, train: LabelledTexts) -> LabelledTexts:
     """Labelled phrases of two tokens or more: single words carry the labels we validate against."""
-    with _phrase_file(data) as path:
-        return load_labelled(
-            path, label_column="label5", label_map=PHRASE_LABELS, labels=train.labels
-        )
-
-
-def bare_phrases(data: Path, *, labelled: bool) -> LabelledTexts:
-    """Phrases of two tokens or more without their labels; `labelled` ones, or neutral alone."""
-    with _phrase_file(data, neutral_only=not labelled) as path:
-        return load_labelled(path, require_labels=False)
-
-
-class _phrase_file:  # noqa: N801
-    """A parquet file of phrases for as long as it is read."""
-
-    def __init__(self, data: Path, *, neutral_only: bool = False):
-        table = pd.read_parquet(data / "sst_phrases_train.parquet")
-        table = table[table["n_tokens"] >= 2]
-        self.table = table[table["label5"] == 2][["text"]] if neutral_only else table
-        self.folder = tempfile.TemporaryDirectory()
-
-    def __enter__(self) -> Path:
-        path = Path(self.folder.__enter__()) / "sst_phrases_two_or_more.parquet"
-        self.table.to_parquet(path)
-        return path
-
-    def __exit__(self, *error: object) -> None:
-        self.folder.__exit__(*error)
+    table = pd.read_parquet(data / "sst_phrases_train.parquet")
+    return load_labelled(
+        table[table["n_tokens"] >= 2],
+        label_column="label5",
+        label_map=PHRASE_LABELS,
+        labels=train.labels,
+    )
