@@ -2,7 +2,7 @@
 
     python benchmarks/ablation.py --data DATA [--seeds 3] [--only VARIANT ...]
 
-On SST-2 sentences and TREC-6 (validation). Every figure is written as soon as it is
+On SST-2 sentences (validation). Every figure is written as soon as it is
 there, to `results/ablation.json`, and is not measured again.
 """
 
@@ -15,7 +15,7 @@ from tasks import TASKS
 
 from hf_attn_attr.training import TrainingSettings, fit
 
-ON = ("sst", "trec")
+ON = ("sst",)
 MINILM = {"init_embeddings": "minilm"}
 # Name: fields of the config, fields of the settings.
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
