@@ -2,8 +2,8 @@
 
     python benchmarks/ablation.py --data DATA [--seeds 3] [--only VARIANT ...]
 
-On SST-2 sentences (validation). Every figure is written as soon as it is
-there, to `results/ablation.json`, and is not measured again.
+On SST-2 sentences (validation). Every figure is written to `results/ablation.json` as soon as it is
+there, and is not measured again.
 """
 
 from typing import Any

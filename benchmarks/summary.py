@@ -188,8 +188,8 @@ def presets() -> str:
         for preset, runs in result.items()
     ]
     return (
-        f"Presets on SST-2 sentences, {len(next(iter(result.values())))} seeds "
-        "(`benchmarks/presets.py`):\n\n"
+        "Presets on SST-2 sentences; seconds include extraction and fold; a figure without ± is "
+        "of one run (`benchmarks/presets.py`):\n\n"
         + table(
             ["preset", "accuracy", "seconds to train", "ms per text", "MB", "attributions"], rows
         )
