@@ -188,7 +188,7 @@ def _targets(
             return texts, training.dataset["label"][:]
         return texts, list(soft_targets(training, None, 0.0, settings.label_smoothing))
     pieces = random_ngrams(texts, settings.teacher_ngrams, settings.seed)
-    every = texts + list(dict.fromkeys(unlabelled + pieces))
+    every = texts + unlabelled + pieces
     taught = teacher_outputs(settings.teacher, every, training, cache=cache, progress=progress)
     labelled = soft_targets(
         training, taught[: len(texts)], settings.teacher_weight, settings.label_smoothing
