@@ -220,7 +220,9 @@ class AttributionExtractor:
         if kind == "single_label_classification":
             prediction = pa.array(logits.argmax(1))
         else:
-            chosen = probabilities >= np.array(self.model.config.thresholds or [0.5] * labels)
+            chosen = probabilities >= np.array(
+                getattr(self.model.config, "thresholds", None) or [0.5] * labels
+            )
             ends = np.concatenate([[0], np.cumsum(chosen.sum(1))])
             prediction = _ragged(np.nonzero(chosen)[1], ends)
         flat = probabilities.astype(np.float32).ravel()

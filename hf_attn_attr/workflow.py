@@ -1,6 +1,6 @@
 """The whole job in one call: train, extract, fold, save."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,8 @@ def facts(
     method: str,
     texts: LabelledTexts,
     folded_on: str,
+    options: Mapping[str, Any] | None = None,
+    classes: str | Sequence[str] = "all",
 ) -> dict[str, Any]:
     """What columns were computed from and with, for a manifest.
 
@@ -104,10 +106,12 @@ def facts(
         method: How attributions were made.
         texts: The texts of the columns.
         folded_on: "validation" or "train" texts of the model, or "other".
+        options: The method's own, as given to `extract`.
+        classes: As given to `extract`.
     """
     config = model.config
     return {
-        **provenance(model, tokenizer, method),
+        **provenance(model, tokenizer, method, options, classes),
         "labels": [config.id2label[index] for index in range(config.num_labels)],
         "corpus": {
             "source": texts.source,

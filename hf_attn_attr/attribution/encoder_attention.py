@@ -35,9 +35,13 @@ def encoder_passes(
         for start in range(0, texts, rows):
             part = {name: value[start : start + rows] for name, value in batch.inputs.items()}
             output = model(**part, output_attentions=True)
-            attention = _matrices(model, getattr(output, "attentions", None), length)
-            read = _reading(model, attention, part["attention_mask"].bool())
-            yield output.logits, attention, read
+            real = part["attention_mask"].bool()
+            # What padding attends to is of no use, and NaN where a window holds nothing else.
+            attention = [
+                layer.masked_fill(~real.unsqueeze(-1), 0.0)
+                for layer in _matrices(model, getattr(output, "attentions", None), length)
+            ]
+            yield output.logits, attention, _reading(model, attention, real)
 
 
 def _matrices(

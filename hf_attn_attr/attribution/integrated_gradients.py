@@ -116,18 +116,18 @@ def _toward(start: Tensor, moves: Tensor, point: Tensor) -> Change:
 
 def _baseline_vector(model: PreTrainedModel, batch: TokenBatch, baseline: Baseline) -> Tensor:
     """The vector (E,) where every word starts."""
-    ids = batch.inputs["input_ids"]
+    one = torch.zeros(1, 1, dtype=torch.int64, device=batch.owner.device)
     if baseline == "mask":
         if batch.replacements.mask is None:
             raise IncompatibleError(
                 "The tokenizer has no mask token. Choose the baseline 'pad', 'zero' or 'mean'."
             )
-        return embed(model, torch.full_like(ids[:1, :1], batch.replacements.mask))[0, 0]
+        return embed(model, one + batch.replacements.mask)[0, 0]
     if baseline == "mean":
         rows = len(model.get_input_embeddings().weight)
-        every = torch.arange(rows, device=ids.device).unsqueeze(0)
+        every = torch.arange(rows, device=one.device).unsqueeze(0)
         return embed(model, every)[0].mean(0)
-    pad = embed(model, torch.full_like(ids[:1, :1], batch.replacements.pad))[0, 0]
+    pad = embed(model, one + batch.replacements.pad)[0, 0]
     return pad if baseline == "pad" else torch.zeros_like(pad)
 
 

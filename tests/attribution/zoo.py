@@ -157,6 +157,6 @@ def build(name, problem="single_label_classification", **fields):
                 parameter.normal_(0, 0.25)
             else:
                 parameter.add_(torch.randn_like(parameter) * 0.1)
-    if name == "ours":
+    if name == "ours" and not model.config.head_hidden_size:
         measure_gauge(model, words, TEXTS)
     return model.double().eval()
