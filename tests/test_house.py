@@ -13,7 +13,7 @@ STOREYS = (
     {"attribution", "data", "encoding"},
     {"merging"},
     {"extraction", "columns"},
-    {"training", "loading", "evaluation"},
+    {"training", "loading", "evaluation", "cost"},
     {"workflow"},
     {"demonstration"},
     {"cli"},
