@@ -8,7 +8,7 @@ from .encoding import Encoded, encode
 from .extraction import AttributionExtractor
 
 _SAMPLE = 8  # texts that are timed
-_BACKWARD = 2  # a backward pass costs about as much as two forward passes
+_BACKWARD = 1  # to the embeddings alone, not to the weights, it costs as much as a forward pass
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Cost:
 
     Attributes:
         texts: How many there are.
-        forward_passes: Of one text each; a backward pass counts as two.
+        forward_passes: Of one text each; a backward pass counts as one.
         seconds: On this machine, from a timed sample.
     """
 
