@@ -117,8 +117,15 @@ def padding_id(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> in
     """The id that padding gets: the model's own, because some heads find the end of a text by it.
 
     Raises:
-        IncompatibleError: If neither model nor tokenizer has one.
+        IncompatibleError: If neither model nor tokenizer has one, or the head reads the last
+            position even if it is padding.
     """
+    if model.config.model_type == "xlnet" and model.config.summary_type == "last":
+        raise IncompatibleError(
+            "An 'xlnet' model reads the last position of a batch, which is padding for all but the "
+            "longest text, so texts of different lengths cannot share a batch. Choose another "
+            "model."
+        )
     for candidate in (model.config.pad_token_id, tokenizer.pad_token_id):
         if candidate is not None:
             return int(candidate)

@@ -300,3 +300,24 @@ def test_facts_name_method_options_and_classes():
     assert (found["method"], found["options"]) == ("occlusion", {"by": "mask"})
     some = facts(model, words, "input_x_gradient", texts, "other", classes=["joy"])
     assert some["classes"] == ["joy"]
+
+
+@pytest.mark.parametrize("method", FOR_ALL)
+def test_map_gives_the_columns_of_extract(method):
+    model, words = build("bert"), tokenizer("wordpiece")
+    options = FEW.get(method)
+    extractor = AttributionExtractor(model, words, method, options=options)
+    mapped = dataset([*TEXTS, ""]).map(extractor, batched=True, batch_size=2)
+    fast = extract(dataset([*TEXTS, ""]), model, words, method=method, options=options)
+    assert mapped.column_names == fast.column_names
+    for one, other in zip(mapped, fast, strict=True):
+        assert one["words"] == other["words"]
+        for a, b in zip(numbers(one), numbers(other), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_half_precision_is_summed_in_single():
+    model = build("bert").to(torch.bfloat16)
+    for method in FOR_ALL:
+        columns = extract(dataset(), model, tokenizer("wordpiece"), method=method)
+        assert all(np.isfinite(values).all() for row in columns for values in numbers(row))
