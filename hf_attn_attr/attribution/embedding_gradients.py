@@ -17,7 +17,7 @@ Change = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 def gradient_terms(
     model: PreTrainedModel, inputs: Mapping[str, Tensor], change: Change, targets: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Logits at changed embeddings, and factor times gradient summed over embedding dimensions.
 
     Args:
@@ -28,7 +28,8 @@ def gradient_terms(
 
     Returns:
         Logits (b, C), and for each token and output sum_e factor_e * d output / d vector_e,
-        float (b, T, K). Rows are independent, so one backward pass per output serves all texts.
+        float (b, T, K); and the same sum over absolute values, of the same shape. Rows are
+        independent, so one backward pass per output serves all texts.
 
     Raises:
         IncompatibleError: If the model does not look its tokens up exactly once.
@@ -36,7 +37,8 @@ def gradient_terms(
     length = inputs["input_ids"].shape[1]
     if length == 0:
         logits = model(**inputs).logits.detach()
-        return logits, logits.new_zeros(len(logits), 0, len(targets))
+        nothing = logits.new_zeros(len(logits), 0, len(targets))
+        return logits, nothing, nothing
     kept: list[tuple[Tensor, Tensor]] = []
 
     def replace(vectors: Tensor) -> Tensor:
@@ -55,14 +57,15 @@ def gradient_terms(
         ((moved, factor),) = kept
         outputs = logits @ targets.T
         last = outputs.shape[1] - 1
-        terms = [
-            (torch.autograd.grad(outputs[:, k].sum(), moved, retain_graph=k < last)[0] * factor)
-            .sum(-1)
-            .detach()
-            for k in range(outputs.shape[1])
-        ]
+        terms, sizes = [], []
+        for k in range(outputs.shape[1]):
+            (slope,) = torch.autograd.grad(outputs[:, k].sum(), moved, retain_graph=k < last)
+            product = (slope * factor).detach()
+            terms.append(product.sum(-1))
+            sizes.append(product.abs().sum(-1))
     # Some models pad the text further on the right before they look it up (Longformer).
-    return logits.detach(), torch.stack(terms, -1)[:, :length]
+    terms_and_sizes = (torch.stack(parts, -1)[:, :length] for parts in (terms, sizes))
+    return logits.detach(), *terms_and_sizes
 
 
 @contextmanager

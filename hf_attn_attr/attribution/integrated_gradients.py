@@ -97,7 +97,7 @@ def _integral(
         chosen = texts[place[rows]]
         part = {name: value[chosen] for name, value in batch.inputs.items()}
         change = _toward(start, batch.owner[chosen] >= 0, point[rows])
-        _, terms = gradient_terms(model, part, change, targets)
+        _, terms, _ = gradient_terms(model, part, change, targets)
         total.index_add_(0, place[rows], terms * weight[rows, None, None])
     return total
 

@@ -45,8 +45,8 @@ def numbers(row):
 @pytest.mark.parametrize("method", FOR_ALL)
 @pytest.mark.parametrize("name", [*ENCODERS, "ours", "gpt2"])
 def test_neither_batch_nor_padding_matters(name, method):
-    if (name, method) == ("ours", "attention_rollout"):
-        return
+    if (name, method) in (("ours", "attention_rollout"), ("modernbert", "input_x_gradient")):
+        return  # refused, as other tests show
     model, words = build(name), tokenizer(TOKENIZER_OF[name])
     texts = [*TEXTS, "", "   "]
     options = FEW.get(method)
