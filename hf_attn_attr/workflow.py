@@ -1,6 +1,6 @@
 """The whole job in one call: train, extract, fold, save."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -89,12 +89,51 @@ def run(
     return RunResult(trained, extracted, matrix)
 
 
+def influence_of(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: LabelledTexts,
+    *,
+    output_dir: str | Path,
+    method: str = "auto",
+    options: Mapping[str, Any] | None = None,
+    classes: str | Sequence[str] = "all",
+    columns: bool = False,
+) -> tuple[Dataset, InfluenceMatrix]:
+    """Extract attributions of texts with a model that is trained already, fold and save them.
+
+    Args:
+        model: Any sequence classifier.
+        tokenizer: Its fast tokenizer.
+        texts: What to fold; labels are not needed.
+        output_dir: Folder for `influence/`.
+        method: As for `AttributionExtractor`.
+        options: As for `AttributionExtractor`.
+        classes: As for `AttributionExtractor`.
+        columns: Also save the attention and attribution columns.
+
+    Returns:
+        The texts with their columns, and the matrix.
+    """
+    extracted = extract(
+        texts.dataset, model, tokenizer, method=method, options=options, classes=classes
+    )
+    origin = facts(model, tokenizer, method, texts, "other", options, classes)
+    matrix = fold(extracted, provenance=origin, label_names=origin["labels"])
+    matrix.save_pretrained(output_dir)
+    if columns:
+        save_columns(extracted, Path(output_dir), origin)
+    return extracted, matrix
+
+
 def facts(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     method: str,
     texts: LabelledTexts,
     folded_on: str,
+    options: Mapping[str, Any] | None = None,
+    classes: str | Sequence[str] = "all",
 ) -> dict[str, Any]:
     """What columns were computed from and with, for a manifest.
 
@@ -104,10 +143,12 @@ def facts(
         method: How attributions were made.
         texts: The texts of the columns.
         folded_on: "validation" or "train" texts of the model, or "other".
+        options: The method's own, as given to `extract`.
+        classes: As given to `extract`.
     """
     config = model.config
     return {
-        **provenance(model, tokenizer, method),
+        **provenance(model, tokenizer, method, options, classes),
         "labels": [config.id2label[index] for index in range(config.num_labels)],
         "corpus": {
             "source": texts.source,

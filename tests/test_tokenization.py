@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from hf_attn_attr import InvalidInputError, train_tokenizer
-from hf_attn_attr.extraction import encode
+from hf_attn_attr.encoding import encode
 from hf_attn_attr.models.words import word_spans
 from hf_attn_attr.tokenization import canonical_tokenizer_json, save_tokenizer, words_of
 

@@ -12,12 +12,16 @@ class TokenAttributions:
     Attributes:
         logits: float (B, C).
         attention: float (B, T), 0 at padding, summing to 1 over the tokens of a text; mean over
-            hops. None if the method has none.
-        attribution: Signed terms of each logit, float (B, T, C); None for unsigned methods.
+            hops or heads. None if the method has none.
+        attribution: Signed terms of each logit, float (B, T, C), or (B, T, K) for the K classes
+            asked for; 0 at padding. None for unsigned methods.
         context: The part of `attribution` from the tokens' context, float (B, T, C), if known.
+        completeness_error: float (B,), for methods whose terms should sum to a known difference of
+            logits: the largest gap over classes, relative to the largest difference.
     """
 
     logits: Tensor
     attention: Tensor | None = None
     attribution: Tensor | None = None
     context: Tensor | None = None
+    completeness_error: Tensor | None = None

@@ -25,6 +25,8 @@ from .options import (
     LabelColumn,
     LabelMap,
     LearningRate,
+    Method,
+    Model,
     Output,
     Preset,
     ProblemType,
@@ -37,8 +39,10 @@ from .options import (
     TeacherNgrams,
     TeacherWeight,
     TextColumn,
+    Texts,
     Thresholds,
     Train,
+    TrainOrModel,
     Unlabelled,
     Validation,
     config_fields,
@@ -48,11 +52,13 @@ from .options import (
     training_settings,
 )
 from .printing import (
+    answer,
     complain,
     console,
     count,
     print_json,
     print_parts,
+    quiet_loading,
     records,
     summary,
     summary_lines,
@@ -86,8 +92,11 @@ def demo(
 
 @app.command()
 def run(
-    train: Train,
     output: Output,
+    train: TrainOrModel = None,
+    model: Model = None,
+    texts: Texts = None,
+    method: Method = "auto",
     validation: Validation = None,
     extra_train: ExtraTrain = None,
     unlabelled: Unlabelled = None,
@@ -122,9 +131,23 @@ def run(
 ) -> None:
     """Train a classifier, extract attributions, fold them, answer both questions, save all.
 
-    Reads labelled texts; writes model, tokenizer, training.json and influence/ to --output.
+    Reads labelled texts; writes model, tokenizer, training.json and influence/ to --output. With
+    --model nothing is trained: reads --texts, writes influence/.
     Example: `hf-attn-attr run --train train.csv --validation dev.csv --output model`
     """
+    if model is not None:
+        from .any_classifier import run_model
+
+        given = {"--train": train, "--validation": validation, "--extra-train": extra_train}
+        run_model(
+            model, texts, output, method, text_column, given, columns=columns, k=k, json_=json_
+        )
+        return
+    if train is None or texts is not None or method != "auto":
+        raise InvalidInputError(
+            "Give --train to train a classifier, or --model and --texts (and perhaps --method) for "
+            "one that is trained already."
+        )
     with working():
         from ..workflow import run as run_workflow
 
@@ -136,12 +159,12 @@ def run(
             class_weights=class_weights, thresholds=thresholds,
         )  # fmt: skip
         config = config_fields(set_)
-        texts = read_texts(
+        sources = read_texts(
             train, validation, extra_train, unlabelled, text_column, label_column,
             extra_label_column, label_map, problem_type,
         )  # fmt: skip
         result = run_workflow(
-            **texts,
+            **sources,
             output_dir=output,
             fold_on=fold_on,  # type: ignore[arg-type]
             preset=preset,
@@ -151,24 +174,8 @@ def run(
             resume=resume,
             progress=not json_,
         )
-    matrix = result.matrix
-    exact = matrix.manifest["method"] == "contribution"
-    top_words = {label: matrix.top_words(label, k) for label in matrix.labels} if exact else {}
-    if json_:
-        answers = {label: records(rows) for label, rows in top_words.items()}
-        print_json({**summary(result.training, output), "top_words": answers})
-        return
-    from ..terminal import influence_table, provenance_line
-
-    print_parts(*summary_lines(result.training))
-    print_parts(provenance_line(matrix.manifest))
-    if not exact:
-        print_parts("This head has no exact attributions; the matrix holds attention only.")
-    for label, rows in top_words.items():
-        print_parts(influence_table(rows, "word", f"Most influential on {label}"))
-    for word in [word for rows in top_words.values() for word in rows["word"]][:1]:
-        print_parts(influence_table(matrix.word(word), "label", f"Influence of {word}"))
-    print_parts(f"Saved in {output}. Ask on: hf-attn-attr word {output} WORD")
+    told = summary(result.training, output), summary_lines(result.training)
+    answer(result.matrix, output, k, *told, json_=json_)
 
 
 @app.command(name="train")
@@ -285,16 +292,16 @@ def evaluate(
 
 @app.command()
 def extract(
-    folder: Folder,
+    model: Annotated[str, typer.Argument(help="Folder of a model, or a Hub classifier.")],
     texts: Annotated[str, typer.Argument(help="Texts: a file or a Hub dataset.")],
     output: Output,
-    method: Annotated[str, typer.Option(help="contribution or attention.")] = "contribution",
+    method: Method = "auto",
     text_column: TextColumn = None,
     split: Split = None,
 ) -> None:
     """Write attention and attribution columns of texts, with a trained model.
 
-    Reads a model folder and texts; writes columns.parquet and columns.json to --output.
+    Reads a model and texts; writes columns.parquet and columns.json to --output.
     Example: `hf-attn-attr extract model new.csv --output columns`
     """
     with working():
@@ -302,14 +309,16 @@ def extract(
         from ..data import load_labelled
         from ..extraction import extract as extract_columns
         from ..workflow import facts
+        from .any_classifier import load, tell_cost
 
-        model, tokenizer = _model(folder)
+        classifier, tokenizer = load(model)
         read = load_labelled(texts, split=split, text_column=text_column, require_labels=False)
-        columns = extract_columns(read.dataset, model, tokenizer, method=method)
-        save_columns(columns, output, facts(model, tokenizer, method, read, "other"))
+        tell_cost(classifier, tokenizer, read, method)
+        columns = extract_columns(read.dataset, classifier, tokenizer, method=method)
+        save_columns(columns, output, facts(classifier, tokenizer, method, read, "other"))
     print_parts(
         count(read),
-        f"Columns written to {output}. Next: hf-attn-attr fold {output} -o {folder}",
+        f"Columns written to {output}. Next: hf-attn-attr fold {output} -o {model}",
     )
 
 
@@ -416,15 +425,15 @@ def explain(
         model, tokenizer = _model(folder)
         ask = pipeline("attention-attribution", model=model, tokenizer=tokenizer)
         try:
-            answer = ask(text, label=label)
+            found = ask(text, label=label)
         except ValueError as error:  # an unknown label, or a text that is none
             raise InvalidInputError(str(error)) from error
     if json_:
-        print_json(answer)
+        print_json(found)
         return
     from ..terminal import explanation
 
-    explanation(answer, text, console())
+    explanation(found, text, console())
 
 
 def main() -> None:
@@ -442,17 +451,7 @@ def main() -> None:
 
 
 def _model(folder: Path) -> tuple[Any, Any]:
-    """Model and tokenizer, without transformers' progress bar and load report."""
-    from transformers.utils import logging
-
     from ..loading import load_model
 
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
+    with quiet_loading():
         return load_model(folder)
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

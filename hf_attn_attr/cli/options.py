@@ -19,6 +19,22 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")
 Train = Annotated[
     str, typer.Option(help="Training texts: a parquet, csv or jsonl file, or a Hub dataset.")
 ]
+TrainOrModel = Annotated[
+    str | None,
+    typer.Option("--train", help="Training texts: a parquet, csv or jsonl file, or a Hub dataset."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(help="Train nothing: a classifier from the Hub or a folder, with --texts."),
+]
+Texts = Annotated[str | None, typer.Option(help="Texts to fold with --model; they need no labels.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="auto (contribution where exact, else occlusion), contribution, occlusion, "
+        "integrated_gradients, input_x_gradient, attention or attention_rollout."
+    ),
+]
 Validation = Annotated[
     str | None, typer.Option(help="Validation texts, likewise. Default: a tenth of --train.")
 ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..data import LabelledTexts
+    from ..influence import InfluenceMatrix
     from ..training import TrainingResult
 
 
@@ -22,6 +23,63 @@ def working() -> "Iterator[None]":
     """Standard output is for the answer: what libraries print meanwhile goes to standard error."""
     with redirect_stdout(sys.stderr):
         yield
+
+
+@contextmanager
+def quiet_loading() -> "Iterator[None]":
+    """Without transformers' progress bar and load report."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def answer(
+    matrix: "InfluenceMatrix",
+    output: Path,
+    k: int,
+    facts: dict[str, Any],
+    lines: list[str],
+    *,
+    json_: bool,
+) -> None:
+    """Answer both questions from a new matrix.
+
+    Args:
+        matrix: Where the answers are.
+        output: Where it was saved.
+        k: Words for each class.
+        facts: What else machines are told.
+        lines: What else people are told.
+        json_: Whether to tell machines.
+    """
+    method = matrix.manifest["method"]
+    signed = method not in ("attention", "attention_rollout")
+    top_words = {label: matrix.top_words(label, k) for label in matrix.labels} if signed else {}
+    if json_:
+        answers = {label: records(rows) for label, rows in top_words.items()}
+        print_json({**facts, "top_words": answers})
+        return
+    from ..terminal import influence_table, provenance_line
+
+    print_parts(*lines)
+    print_parts(provenance_line(matrix.manifest))
+    if not signed:
+        print_parts(
+            f"The method {method} gives no exact attributions; the matrix holds attention only."
+        )
+    for label, rows in top_words.items():
+        print_parts(influence_table(rows, "word", f"Most influential on {label}"))
+    for word in [word for rows in top_words.values() for word in rows["word"]][:1]:
+        print_parts(influence_table(matrix.word(word), "label", f"Influence of {word}"))
+    print_parts(f"Saved in {output}. Ask on: hf-attn-attr word {output} WORD")
 
 
 def summary(result: "TrainingResult", folder: Path) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class InfluenceAccumulator:
         lowercase: Whether words that differ in case are one word.
         normalization: Unicode normal form under which words are compared, or None.
         method: How the attributions were made; recorded, and only equal methods merge.
+        classes: The labels that `attribution` has columns for, in model order, if not all; it is
+            then centred already. Influence on the other labels is undefined.
 
     Raises:
         InvalidInputError: If labels are missing, repeated or empty, their number does not fit the
@@ -62,12 +64,15 @@ class InfluenceAccumulator:
         lowercase: bool = True,
         normalization: Normalization | None = "NFC",
         method: str = "contribution",
+        classes: Sequence[str] | None = None,
     ) -> None:
         _check_labels(labels, problem_type)
+        _check_classes(classes, labels)
         self.labels = tuple(labels)
         self.problem_type: ProblemType = problem_type
         self.word_rule = WordRule(lowercase, normalization)
         self.method = method
+        self.classes = None if classes is None else tuple(classes)
         self._row_of: dict[str, int] = {}
         self._counts: IntArray = np.zeros((0, 3), np.int64)
         self._sums: dict[str, Limbs] = {}
@@ -150,23 +155,29 @@ class InfluenceAccumulator:
         n_labels = len(self.labels)
         words = read_words(batch, first_row)
         attention = read_attention(batch, words)
-        attribution = read_attribution(batch, "attribution", words, n_labels)
-        context = read_attribution(batch, "attribution_context", words, n_labels)
+        n_classes = len(self.classes or self.labels)
+        attribution = read_attribution(batch, "attribution", words, n_classes)
+        context = read_attribution(batch, "attribution_context", words, n_classes)
         probabilities = read_probabilities(batch, words, n_labels, self.problem_type)
         if context is not None and attribution is None:
             raise InvalidInputError(
                 "The batch has attribution_context but no attribution. Pass both or neither."
             )
+        if attention is None and attribution is None and words.lengths.any():
+            raise InvalidInputError(
+                f"The batch from row {first_row} on has neither attention nor attribution. Extract "
+                "it with any method."
+            )
 
         pairs = group_words(words, self.word_rule)
         occurrences = pairs.occurrences[:, None]
-        mass = pairs.positions @ attention[:, None]
-        terms = {
-            "attention": mass,
-            "relative_attention": mass * words.lengths[pairs.text][:, None],
-        }
-        if probabilities is not None:
-            terms["joint"] = mass * probabilities[pairs.text]
+        terms = {}
+        if attention is not None:
+            mass = pairs.positions @ attention[:, None]
+            terms["attention"] = mass
+            terms["relative_attention"] = mass * words.lengths[pairs.text][:, None]
+            if probabilities is not None:
+                terms["joint"] = mass * probabilities[pairs.text]
         if attribution is not None:
             totals = self._centred(pairs.positions @ attribution)
             terms["attribution"] = totals
@@ -192,6 +203,11 @@ class InfluenceAccumulator:
         )
 
     def _centred(self, totals: FloatArray) -> FloatArray:
+        """Totals (pairs, labels), centred if they have to be; 0 for labels not attributed."""
+        if self.classes is not None:
+            every = np.zeros((len(totals), len(self.labels)))
+            every[:, [self.labels.index(name) for name in self.classes]] = totals
+            return every
         if self.problem_type != "single_label_classification":
             return totals
         # Class by class, because the order in which numpy sums rows depends on the batch.
@@ -255,6 +271,7 @@ class InfluenceAccumulator:
             "problem_type": self.problem_type,
             "word_rule": self.word_rule.describe(),
             "method": self.method,
+            **({} if self.classes is None else {"classes": list(self.classes)}),
         }
 
 
@@ -265,6 +282,15 @@ def _grown(array: IntArray, rows: int) -> IntArray:
     grown = np.zeros((max(rows, 2 * len(array)), array.shape[1]), np.int64)
     grown[: len(array)] = array
     return grown
+
+
+def _check_classes(classes: Sequence[str] | None, labels: Sequence[str]) -> None:
+    if classes is None:
+        return
+    if not classes or list(classes) != [name for name in labels if name in classes]:
+        raise InvalidInputError(
+            f"classes are {list(classes)}; pass some of the labels {list(labels)}, in their order."
+        )
 
 
 def _check_labels(labels: Sequence[str], problem_type: ProblemType) -> None:

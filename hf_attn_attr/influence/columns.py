@@ -84,18 +84,27 @@ def read_words(batch: Batch, first_row: int = 0) -> Words:
     return words
 
 
-def read_attention(batch: Batch, words: Words) -> FloatArray:
+def read_attention(batch: Batch, words: Words) -> FloatArray | None:
     """The column `attention`, float64 (words,).
+
+    Returns:
+        The weights, or None where every row with words is null: the method has no attention.
 
     Raises:
         NonFiniteError: If a weight is NaN or infinite.
-        InvalidInputError: If the column is missing, a row has another length than its words, a
-            weight is negative, or the weights of a text with words do not sum to 1 +- 1e-5.
+        InvalidInputError: If the column is missing, only some rows are null, a row has another
+            length than its words, a weight is negative, or the weights of a text with words do not
+            sum to 1 +- 1e-5.
     """
     ragged = _ragged(
         _column(batch, "attention"), "attention", words.first_row, _is_number, pa.float64()
     )
-    _require_filled(ragged, "attention", words.first_row)
+    if len(ragged.filled) == len(words.lengths):
+        has_words = words.lengths > 0
+        if has_words.any() and not ragged.filled[has_words].any():
+            return None
+    if words.lengths.any():  # a method without attention leaves null where there are no words too
+        _require_filled(ragged, "attention", words.first_row)
     _require_lengths(ragged, words, words.lengths, "attention", "one number per word")
     weights = _finite(ragged, "attention", words.first_row)
     if weights.size and weights.min() < 0:

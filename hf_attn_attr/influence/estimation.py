@@ -17,7 +17,8 @@ def estimate(
 
     Args:
         totals: Sums over all texts.
-        description: labels, problem_type, word_rule and method.
+        description: labels, problem_type, word_rule and method; classes, if not all labels are
+            attributed.
         provenance: What the texts and the model were, plain JSON values.
     """
     totals = totals.in_word_order()
@@ -30,7 +31,7 @@ def estimate(
         "attention_ratio": statistics.ratio(relative_attention[:, 0], occurrences),
         "association_q_value": undefined,
         "log_odds": undefined,
-        **_influence(totals, shape),
+        **_influence(totals, shape, _attributed(description)),
         **_joint(totals, shape),
     }
     manifest = {
@@ -52,10 +53,18 @@ def estimate(
     )
 
 
-def _influence(totals: Totals, shape: tuple[int, int]) -> dict[str, FloatArray]:
+def _attributed(description: dict[str, Any]) -> FloatArray:
+    """1 for attributed labels and NaN for the others, (labels,)."""
+    classes = description.get("classes", description["labels"])
+    return np.array([1.0 if label in classes else np.nan for label in description["labels"]])
+
+
+def _influence(
+    totals: Totals, shape: tuple[int, int], attributed: FloatArray
+) -> dict[str, FloatArray]:
     """Everything that comes from signed attributions; NaN throughout where there are none."""
     occurrences, squares, documents = totals.counts.T
-    total = _sum(totals, "attribution", shape)
+    total = _sum(totals, "attribution", shape) * attributed
     mean = statistics.mean_influence(total, occurrences)
     residuals = statistics.residual_sum_of_squares(
         mean,
@@ -67,7 +76,8 @@ def _influence(totals: Totals, shape: tuple[int, int]) -> dict[str, FloatArray]:
     error = statistics.standard_error(variance, documents, occurrences)
     low, high = statistics.interval(mean, error, degrees)
     influence = statistics.shrunk(mean, documents)
-    context = statistics.mean_influence(_sum(totals, "attribution_context", shape), occurrences)
+    of_context = _sum(totals, "attribution_context", shape) * attributed
+    context = statistics.mean_influence(of_context, occurrences)
     context_part = statistics.shrunk(context, documents)
     return {
         "influence": influence,

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array, csc_array
 from hf_attn_attr.errors import IncompatibleError, InvalidInputError
 
 from .accumulator import InfluenceAccumulator
-from .columns import ProblemType, read_attention, read_probabilities, read_words
+from .columns import ProblemType, Words, read_attention, read_probabilities, read_words
 from .exact import FloatArray, IntArray
 from .grouping import group_words
 from .matrix import InfluenceMatrix
@@ -57,7 +57,9 @@ def fold(
         lowercase: Whether words that differ in case are one word.
         normalization: Unicode normal form under which words are compared, or None.
         provenance: What the texts and the model were, plain JSON values, for the manifest; its
-            "method" is how the attributions were made ("contribution" unless given).
+            "method" is how the attributions were made (not given: "contribution" if there is
+            attention beside them, else "unnamed"), its "classes" the labels they were made for, if
+            not all.
         label_names: For regression the name of the target; otherwise the labels expected.
         batch_size: Texts at a time; changes the speed, never the result.
 
@@ -72,7 +74,8 @@ def fold(
         problem_type=problem_type,
         lowercase=lowercase,
         normalization=normalization,
-        method=str((provenance or {}).get("method", "contribution")),
+        method=str((provenance or {}).get("method") or _method(dataset)),
+        classes=(provenance or {}).get("classes"),
     )
     for first_row, batch in _batches(dataset, batch_size):
         accumulator.update(batch, first_row=first_row)
@@ -91,6 +94,9 @@ def attention_matrix(
     Returns:
         The words, sorted by code point, and the matrix, float64 (words, texts), texts in the order
         of the dataset. A column sums to 1; that of a text without words is empty.
+
+    Raises:
+        InvalidInputError: If the dataset was extracted with a method without attention.
     """
     task_of(dataset)
     rule = WordRule(lowercase, normalization)
@@ -102,7 +108,7 @@ def attention_matrix(
         words = read_words(batch, first_row)
         pairs = group_words(words, rule)
         rows = np.array([ids.setdefault(word, len(ids)) for word in pairs.words], np.int64)
-        mass = pairs.positions @ read_attention(batch, words)
+        mass = pairs.positions @ _attention(batch, words)
         parts.append((rows[pairs.word], pairs.text + first_row, mass))
         n_texts += len(words.lengths)
 
@@ -166,6 +172,24 @@ def task_of(dataset: ExtractedDataset, label_names: Sequence[str] | None = None)
     return Task(
         tuple(names), "single_label_classification" if single else "multi_label_classification"
     )
+
+
+def _method(dataset: ExtractedDataset) -> str:
+    """The method of a dataset that comes without its provenance, as far as the columns tell."""
+    for batch in dataset.with_format("arrow").iter(batch_size=BATCH_SIZE):
+        nulls = batch["attention"].null_count
+        return "contribution" if nulls < batch.num_rows else "unnamed"
+    return "contribution"
+
+
+def _attention(batch: pa.Table, words: Words) -> FloatArray:
+    attention = read_attention(batch, words)
+    if attention is None and words.lengths.any():
+        raise InvalidInputError(
+            "The column attention is null: the dataset was extracted with a method without "
+            "attention. Extract with 'contribution', 'attention' or 'attention_rollout'."
+        )
+    return np.zeros(0) if attention is None else attention
 
 
 def _batches(dataset: ExtractedDataset, batch_size: int) -> Iterator[tuple[int, pa.Table]]:

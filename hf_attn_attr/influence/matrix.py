@@ -338,6 +338,12 @@ class InfluenceMatrix:
                 f"{self.manifest.get('problem_type')!r}). Rank by another measure."
             )
         values = values if by in PER_WORD else values[:, column]
+        classes = self.manifest.get("classes", self.labels)
+        if self.labels[column] not in classes and np.isnan(values).all():
+            raise InvalidInputError(
+                f"This matrix has {by!r} for the labels {list(classes)} only. Extract with "
+                f"classes='all' or {self.labels[column]!r} among them, and fold again."
+            )
         return -values if negative else values
 
     def _frame(self, rows: IntArray, columns: IntArray) -> pd.DataFrame:

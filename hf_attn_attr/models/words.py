@@ -11,6 +11,12 @@ def word_spans(
 ) -> tuple[list[Span], list[int]]:
     """Words of one text as slices of it, and the word of each token.
 
+    A word is what the tokenizer cuts a text into before it cuts words into pieces, with three
+    repairs: white space around it is no part of it (byte-level BPE and SentencePiece put the space
+    before a word into its first token); white space between two tokens ends a word (some tokenizers
+    cut no words at all); and what overlaps the word before it, or continues its last character by
+    combining marks, belongs to that word.
+
     Args:
         text: The text.
         word_ids: For each token the index of its word, None for special tokens, as given by a fast
@@ -22,18 +28,28 @@ def word_spans(
         that list, -1 for tokens that belong to no word.
     """
     spans: list[Span] = []
-    owner: list[int] = []
-    previous: int | None = None
-    for word_id, (start, end) in zip(word_ids, offsets, strict=True):
-        if word_id is not None and word_id == previous:
-            spans[-1] = (min(spans[-1][0], start), max(spans[-1][1], end))
-        elif word_id is None or start == end:
-            owner.append(-1)
+    owner = [-1] * len(offsets)
+    previous: int | None = None  # the tokenizer's word of the last word found
+    blank: list[int] = []  # tokens without characters of their own, for the next token's word
+    blank_id: int | None = None
+    for token, (word_id, offset) in enumerate(zip(word_ids, offsets, strict=True)):
+        if word_id is None and offset[0] == offset[1]:
             continue
+        start, end = _stripped(text, *offset)
+        if start == end:
+            blank = [*blank, token] if word_id == blank_id else [token]
+            blank_id = word_id
+            continue
+        if _continues(text, spans, start, same=word_id is not None and word_id == previous):
+            spans[-1] = (min(spans[-1][0], start), max(spans[-1][1], end))
         else:
             spans.append((start, end))
-            previous = word_id
-        owner.append(len(spans) - 1)
+        previous = word_id
+        owner[token] = len(spans) - 1
+        if word_id == blank_id:
+            for earlier in blank:
+                owner[earlier] = len(spans) - 1
+        blank = []
     if not text.isascii():
         limits = [start for start, _ in spans[1:]] + [len(text)]
         spans = [
@@ -43,14 +59,45 @@ def word_spans(
     return spans, owner
 
 
+def _stripped(text: str, start: int, end: int) -> Span:
+    """The slice without white space at its ends."""
+    while start < end and _is_space(text[start]):
+        start += 1
+    while start < end and _is_space(text[end - 1]):
+        end -= 1
+    return start, end
+
+
+def _continues(text: str, spans: Sequence[Span], start: int, *, same: bool) -> bool:
+    """Whether a token that begins at `start` continues the last word.
+
+    `same`: whether the tokenizer counts it to that word.
+    """
+    if not spans:
+        return False
+    end = spans[-1][1]
+    if start < end:
+        return True
+    if same:
+        return not any(map(_is_space, text[end:start]))
+    return start == end and _is_mark(text[start])
+
+
 def _with_marks(text: str, end: int, limit: int) -> int:
     """The end of a word moved behind the characters that compose with its last one.
 
     Composing normal forms (NFC) make one character of several, and the tokenizer's offset then
     names the first of them alone: "cafe" of "cafe" + combining acute.
     """
-    while end < limit and (
-        unicodedata.category(text[end]).startswith("M") or "\u1160" <= text[end] <= "\u11ff"
-    ):
+    while end < limit and (_is_mark(text[end]) or "\u1160" <= text[end] <= "\u11ff"):
         end += 1
     return end
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+def _is_space(character: str) -> bool:
+    # Unlike Unicode and regular expressions, Python counts four control characters as space.
+    return character.isspace() and not "\x1c" <= character <= "\x1f"

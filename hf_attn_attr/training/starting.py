@@ -10,8 +10,8 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from ..data import LabelledTexts
+from ..encoding import token_ids
 from ..errors import InvalidInputError
-from ..extraction import token_ids
 from ..models.configuration_self_attentive import PRESETS, SelfAttentiveConfig
 from ..models.modeling_self_attentive import SelfAttentiveForSequenceClassification
 from ..tokenization import train_tokenizer

@@ -470,3 +470,47 @@ def test_a_state_with_any_byte_changed_is_refused(state, tmp_path):
 def test_a_missing_state_is_reported(tmp_path):
     with pytest.raises(CorruptArtifactError, match="missing"):
         InfluenceAccumulator.load(tmp_path / "nothing")
+
+
+def test_some_classes_are_kept_apart_merged_and_saved(tmp_path):
+    rows = random_rows(5, 30)
+    some = rows | {
+        name: [
+            None if row is None else np.reshape(row, (-1, 3))[:, [0, 2]].ravel().tolist()
+            for row in rows[name]
+        ]
+        for name in ("attribution", "attribution_context")
+    }
+    # Attributions of some classes come centred, so they are compared with those of a multi-label
+    # model, which are never centred.
+    whole = accumulated(rows, problem_type="multi_label_classification").finalize()
+    parts = [
+        accumulated(
+            take(some, chosen), problem_type="multi_label_classification", classes=["joy", "anger"]
+        )
+        for chosen in (range(11), range(11, 30))
+    ]
+    parts[0].merge(parts[1])
+    parts[0].save(tmp_path / "state")
+    matrix = InfluenceAccumulator.load(tmp_path / "state").finalize()
+    assert matrix.manifest["classes"] == ["joy", "anger"]
+    for name in ("influence", "lower_bound", "context_part", "mean"):
+        found, wanted = getattr(matrix, name), getattr(whole, name)
+        assert found[:, [0, 2]].tobytes() == wanted[:, [0, 2]].tobytes()
+        assert np.isnan(found[:, 1]).all()
+    assert matrix.joint.tobytes() == whole.joint.tobytes()
+    with pytest.raises(IncompatibleError):
+        parts[0].merge(accumulated(rows, problem_type="multi_label_classification"))
+    with pytest.raises(InvalidInputError, match="in their order"):
+        InfluenceAccumulator(["joy", "fear"], classes=["fear", "joy"])
+
+
+def test_without_attention_and_attribution_there_is_nothing_to_fold():
+    rows = random_rows(3, 10)
+    nothing = [None] * 10
+    bare = rows | dict.fromkeys(("attention", "attribution", "attribution_context"), nothing)
+    with pytest.raises(InvalidInputError, match="neither attention nor attribution"):
+        accumulated(bare)
+    matrix = accumulated(rows | {"attention": nothing}).finalize()
+    assert matrix.influence.tobytes() == accumulated(rows).finalize().influence.tobytes()
+    assert np.isnan(matrix.joint).all()

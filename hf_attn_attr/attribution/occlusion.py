@@ -1,0 +1,90 @@
+"""Occlusion: what each logit loses when one word is taken away."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ..errors import IncompatibleError
+from .token_attributions import TokenAttributions
+from .token_batch import TokenBatch
+
+Occlude = Literal["mask", "delete"]
+
+
+@torch.no_grad()
+def occlusion(
+    model: PreTrainedModel, batch: TokenBatch, *, by: Occlude = "mask"
+) -> TokenAttributions:
+    """logit(text) - logit(text without the word), for each word; all classes in one pass.
+
+    All tokens of a word go at once and its difference is written at the first of them, so that a
+    sum over tokens is the word's. Special tokens stay and have no term.
+
+    Args:
+        model: A sequence classifier in eval mode.
+        batch: Its texts.
+        by: "mask" puts the mask token in the place of each token of the word, or the unknown token
+            where the tokenizer has no mask, or else the padding token. "delete" leaves them out.
+
+    Raises:
+        IncompatibleError: If only the padding token could take a word's place and the model finds
+            the end of a text by it (causal models); delete there.
+
+    Source: Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", section
+    4.2; for words Li et al. 2016, "Understanding Neural Networks through Representation Erasure".
+    """
+    replacement = None if by == "delete" else _replacement(model, batch)
+    owner = batch.owner
+    logits = model(**batch.inputs).logits
+    attribution = logits.new_zeros(*owner.shape, logits.shape[1])
+    first = _first_tokens(owner)
+    text, token = first.nonzero(as_tuple=True)
+    lengths = batch.real.sum(1)
+    begin = 0
+    while begin < len(text):
+        # As many rows as fit at the length of the longest; texts of a batch are of like length.
+        size = max(1, batch.max_tokens // max(1, owner.shape[1]))
+        rows, at = text[begin : begin + size], token[begin : begin + size]
+        gone = owner[rows] == owner[rows, at].unsqueeze(1)
+        part = {name: value[rows, : lengths[rows].max()] for name, value in batch.inputs.items()}
+        gone = gone[:, : lengths[rows].max()]
+        if replacement is None:
+            part = _deleted(part, gone, batch.replacements.pad)
+        else:
+            part["input_ids"] = part["input_ids"].masked_fill(gone, replacement)
+        attribution[rows, at] = logits[rows] - model(**part).logits
+        begin += size
+    return TokenAttributions(logits=logits, attribution=attribution)
+
+
+def _replacement(model: PreTrainedModel, batch: TokenBatch) -> int:
+    ids = batch.replacements
+    found = next(one for one in (ids.mask, ids.unknown, ids.pad) if one is not None)
+    # Heads of causal models read the last token that is not padding.
+    if found == ids.pad and hasattr(model, "score"):
+        raise IncompatibleError(
+            f"A {model.config.model_type!r} model finds the end of a text by its padding token, "
+            "and the tokenizer has no other token to put in the place of a word. Give the option "
+            "by='delete'."
+        )
+    return found
+
+
+def _first_tokens(owner: Tensor) -> Tensor:
+    """True at the first token of each word: bool (B, T)."""
+    if not owner.numel():
+        return owner.bool()
+    before = torch.nn.functional.pad(owner, (1, 0), value=-1)[:, :-1].cummax(1).values
+    return owner > before
+
+
+def _deleted(inputs: dict[str, Tensor], gone: Tensor, pad: int) -> dict[str, Tensor]:
+    """The inputs without the tokens `gone` (b, T), the others closed up to the left."""
+    order = gone.long().argsort(dim=1, stable=True)
+    moved = {name: value.gather(1, order) for name, value in inputs.items()}
+    left_over = gone.gather(1, order)
+    moved["input_ids"] = moved["input_ids"].masked_fill(left_over, pad)
+    moved["attention_mask"] = moved["attention_mask"].masked_fill(left_over, 0)
+    return moved

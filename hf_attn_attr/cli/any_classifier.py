@@ -1,0 +1,75 @@
+"""What commands do with a classifier that is trained already."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidInputError
+from .printing import answer, complain, count, quiet_loading, working
+
+if TYPE_CHECKING:
+    from ..data import LabelledTexts
+
+
+def run_model(
+    model: str,
+    texts: str | None,
+    output: Path,
+    method: str,
+    text_column: str | None,
+    training: Mapping[str, str | None],
+    *,
+    columns: bool,
+    k: int,
+    json_: bool,
+) -> None:
+    """Extract, fold, save, and answer both questions; `training` are options that do not fit."""
+    unfit = [option for option, value in training.items() if value is not None]
+    if unfit or texts is None:
+        raise InvalidInputError(
+            f"--model {model} is trained already. Give the texts to fold with --texts"
+            + (f" and leave out {unfit[0]}." if unfit else ".")
+        )
+    with working():
+        from ..data import load_labelled
+        from ..workflow import influence_of
+
+        classifier, tokenizer = load(model)
+        read = load_labelled(texts, text_column=text_column, require_labels=False)
+        tell_cost(classifier, tokenizer, read, method)
+        extracted, matrix = influence_of(
+            classifier, tokenizer, read, output_dir=output, method=method, columns=columns
+        )
+        cut = sum(length > 0 for length in extracted["truncated"])
+    facts = {
+        "folder": str(output),
+        "method": matrix.manifest["method"],
+        "texts": {"rows": len(read.dataset), "dropped": read.dropped, "cut": cut},
+    }
+    answer(matrix, output, k, facts, [f"{model}: {count(read)}, {cut:,} cut"], json_=json_)
+
+
+def load(model: str) -> tuple[Any, Any]:
+    """Classifier and tokenizer of a folder or a Hub name, on the GPU if there is one."""
+    import torch
+
+    from ..loading import load_classifier
+
+    with quiet_loading():
+        classifier, tokenizer = load_classifier(model)
+    return classifier.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
+def tell_cost(classifier: Any, tokenizer: Any, texts: "LabelledTexts", method: str) -> None:
+    """Say on standard error what an extraction will cost, where it takes more than one pass."""
+    from ..cost import estimated_cost
+    from ..extraction import AttributionExtractor
+
+    extractor = AttributionExtractor(classifier, tokenizer, method)
+    if extractor.method in ("contribution", "attention", "attention_rollout"):
+        return
+    cost = estimated_cost(extractor, texts.dataset["text"][:])
+    complain(
+        f"{extractor.method}: {cost.forward_passes:,} forward passes for {cost.texts:,} texts, "
+        f"about {cost.seconds:,.0f} s."
+    )

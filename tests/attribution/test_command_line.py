@@ -1,0 +1,120 @@
+"""The command line with a classifier of another kind."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from transformers import BertModel
+
+from hf_attn_attr import AttributionExtractor, InfluenceMatrix, InvalidInputError
+from hf_attn_attr.cli import main
+from hf_attn_attr.cost import estimated_cost
+from hf_attn_attr.loading import load_classifier
+
+from .zoo import LABELS, TEXTS, build, tokenizer
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder with a BERT classifier and one with texts that have no labels."""
+    folder = tmp_path_factory.mktemp("bert")
+    build("bert").float().save_pretrained(folder / "model")
+    tokenizer("wordpiece").save_pretrained(folder / "model")
+    texts = [*TEXTS * 3, "", "fine " * 300]
+    pd.DataFrame({"text": texts}).to_csv(folder / "texts.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hf-attn-attr", *map(str, arguments)])
+        capfd.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as leave:
+            status = leave.code or 0
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def test_run_answers_both_questions_without_training(command, saved, tmp_path):
+    model, texts = saved / "model", saved / "texts.csv"
+    status, out, err = command("run", "--model", model, "--texts", texts, "-o", tmp_path, "--json")
+    assert status == 0, err
+    found = json.loads(out)
+    assert found["method"] == "occlusion"
+    assert found["texts"]["cut"] == 1
+    assert list(found["top_words"]) == list(LABELS.values())
+    assert "occlusion: " in err
+    assert "forward passes for 1" in err
+    assert "are longer than 128 tokens and were cut" in err
+    matrix = InfluenceMatrix.from_pretrained(tmp_path)
+    assert matrix.manifest["provenance"]["model_type"] == "bert"
+    assert command("word", tmp_path, "fine")[0] == 0
+    status, out, _ = command(
+        "run", "--model", model, "--texts", texts, "-o", tmp_path, "--method", "attention_rollout"
+    )
+    assert status == 0
+    assert "attention only" in out
+    assert command("top", tmp_path, "--label", "joy", "--by", "joint")[0] == 0
+
+
+def test_extract_and_fold_take_the_method_along(command, saved, tmp_path):
+    arguments = [saved / "model", saved / "texts.csv", "-o", tmp_path]
+    assert command("extract", *arguments, "--method", "input_x_gradient")[0] == 0
+    assert command("fold", tmp_path, "-o", tmp_path)[0] == 0
+    assert InfluenceMatrix.from_pretrained(tmp_path).manifest["method"] == "input_x_gradient"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "{model}"], "Give the texts to fold with --texts."),
+        (["--model", "{model}", "--train", "x.csv"], "and leave out --train."),
+        (["--texts", "x.csv"], "Give --train to train a classifier, or --model and --texts"),
+        (["--model", "no/such", "--texts", "{texts}"], "no/such cannot be loaded"),
+        (["--model", "{model}", "--texts", "{texts}", "--method", "magic"], "no method 'magic'"),
+    ],
+)
+def test_what_does_not_fit_together_is_named(command, saved, tmp_path, arguments, message):
+    names = {"model": saved / "model", "texts": saved / "texts.csv"}
+    given = [argument.format(**names) for argument in arguments]
+    status, _, err = command("run", *given, "-o", tmp_path / "out")
+    assert (status, message in err) == (1, True), err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_without_a_trained_head_is_refused(tmp_path):
+    BertModel(build("bert").config).save_pretrained(tmp_path)
+    tokenizer("wordpiece").save_pretrained(tmp_path)
+    with pytest.raises(InvalidInputError, match=r"lacks the weights .*classifier.*no trained"):
+        load_classifier(tmp_path)
+
+
+def test_the_cost_counts_the_passes_that_are_made(monkeypatch):
+    model, words = build("bert"), tokenizer("wordpiece")
+    texts = [*TEXTS, ""]
+    rows = 0
+    forward = model.forward
+
+    def counted(**given):
+        nonlocal rows
+        rows += len(given["input_ids"])
+        return forward(**given)
+
+    monkeypatch.setattr(model, "forward", counted)
+    for method, backward in (("occlusion", 0), ("integrated_gradients", 3)):
+        options = {"steps": 4, "max_error": 1e9} if backward else None
+        extractor = AttributionExtractor(model, words, method, options=options)
+        cost = estimated_cost(extractor, texts)
+        rows = 0
+        extractor.table(texts)
+        assert cost.forward_passes == rows + backward * (rows - 2 * len(texts))
+        assert cost.texts == len(texts)
+        assert cost.seconds > 0
+    assert torch.is_grad_enabled()
