@@ -1,0 +1,148 @@
+"""Influence of a fine-tuned encoder beside that of our model, on the same validation texts.
+
+    python benchmarks/any_classifier.py --data DATA [--only sst emotion]
+
+MiniLM is fine-tuned (or reused where `quality.py` has done so) and folded by occlusion; our default
+model by its exact contributions. Both matrices are held against the log-odds of the gold labels
+and, on SST, against human labels of single words. Figures go to `results/any_classifier.json`.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+import peers
+import tasks
+import words
+from scipy.stats import spearmanr
+from tasks import TASKS, Texts
+
+from hf_attn_attr import InfluenceMatrix, TrainingSettings
+from hf_attn_attr.data import LabelledTexts
+from hf_attn_attr.loading import load_classifier
+from hf_attn_attr.tokenization import words_of
+from hf_attn_attr.workflow import influence_of, run
+
+ON = ("sst", "emotion")
+LEAST = 5  # texts that hold a word, for two matrices to be compared on it
+SHOWN = 8  # words named for each label
+
+
+def main() -> None:
+    """Measure, print a table."""
+    arguments = common.parser(__doc__).parse_args()
+    result = common.load("any_classifier") or {}
+    for name in arguments.only or ON:
+        texts = tasks.load(TASKS[name], arguments.data)
+        result[name] = measure(name, texts, arguments.data, arguments.work)
+        common.save("any_classifier", result)
+    for name, found in result.items():
+        rows = [
+            (model, *(f"{value:.4f}" for value in figures.values()))
+            for model, figures in found["models"].items()
+        ]
+        columns = next(iter(found["models"].values()))
+        common.show(TASKS[name].title, ("model", *columns), rows)
+        print("Spearman of the two matrices:", f"{found['spearman']:.4f}")
+        print("Most disagreed on:", found["disagreements"])
+
+
+def measure(name: str, texts: Texts, data: Path, work: Path) -> dict[str, Any]:
+    """Figures of both models on one task, and where they disagree."""
+    validation = texts.validation
+    folder = work / f"{name}_finetuned"
+    tuned = peers.finetuned_encoder(texts.known, validation, peers.minilm(), 0, folder)
+    model, tokenizer = load_classifier(str(folder))
+    started = time.perf_counter()
+    _, theirs = influence_of(
+        model, tokenizer, validation, output_dir=work / f"{name}_occlusion", method="occlusion"
+    )
+    occlusion_seconds = time.perf_counter() - started
+    trained = run(
+        texts.train,
+        validation,
+        extra_train=texts.extra,
+        output_dir=work / f"{name}_contribution",
+        settings=TrainingSettings(),
+        progress=False,
+    )
+    ours = trained.matrix
+    gold = log_odds(validation, ours.labels)
+    humans = words.human_labels(data) if TASKS[name].sentiment else None
+    return {
+        "models": {
+            "MiniLM, occlusion": figures(theirs, tuned.metrics["accuracy"], gold, humans),
+            "ours, contribution": figures(ours, trained.training.metrics["accuracy"], gold, humans),
+        },
+        "spearman": agreement(ours, theirs),
+        "occlusion_seconds": occlusion_seconds,
+        "disagreements": disagreements(theirs, ours),
+    }
+
+
+def figures(
+    matrix: InfluenceMatrix,
+    accuracy: float,
+    gold: dict[tuple[str, str], float],
+    humans: dict[str, float] | None,
+) -> dict[str, float]:
+    """Accuracy, and Spearman of influence with gold log-odds and human word labels."""
+    table = matrix.to_pandas()
+    table = table[table["documents"] >= LEAST]
+    found = {"accuracy": accuracy}
+    pairs = [
+        (influence, gold[word, label])
+        for word, label, influence in zip(
+            table["word"], table["label"], table["influence"], strict=True
+        )
+        if (word, label) in gold
+    ]
+    found["gold log-odds"] = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    if humans is not None:
+        counts = matrix.count
+        rows = [r for r, word in enumerate(matrix.words) if counts[r] >= 3 and word in humans]
+        positive, negative = map(matrix.labels.index, ("positive", "negative"))
+        difference = matrix.influence[rows, positive] - matrix.influence[rows, negative]
+        human = [humans[matrix.words[row]] for row in rows]
+        found["human labels"] = float(spearmanr(difference, human).statistic)
+    return found
+
+
+def log_odds(texts: LabelledTexts, labels: Any) -> dict[tuple[str, str], float]:
+    """Log-odds of a word in texts of a label against others, half an occurrence added."""
+    gold = np.array(texts.dataset["label"][:])
+    counts: dict[str, np.ndarray] = {}
+    for text, label in zip(texts.dataset["text"][:], gold, strict=True):
+        for word in words_of(text):
+            counts.setdefault(word, np.zeros(len(labels)))[label] += 1
+    total = sum(counts.values())
+    found = {}
+    for word, count in counts.items():
+        inside = np.log((count + 0.5) / (total - count + 0.5))
+        others, all_others = count.sum() - count, total.sum() - total
+        outside = np.log((others + 0.5) / (all_others - others + 0.5))
+        for label, value in zip(labels, inside - outside, strict=True):
+            found[word, label] = float(value)
+    return found
+
+
+def agreement(ours: InfluenceMatrix, theirs: InfluenceMatrix) -> float:
+    """Spearman of the influences of both on words that `LEAST` texts or more hold."""
+    table = theirs.compare(ours, min_documents=LEAST)
+    return float(spearmanr(table["influence"], table["influence_other"]).statistic)
+
+
+def disagreements(theirs: InfluenceMatrix, ours: InfluenceMatrix) -> dict[str, list[str]]:
+    """Words of each label on which the matrices differ most, by the z of the difference."""
+    table = theirs.compare(ours, min_documents=LEAST)
+    table = table[table["sign_flip"]].assign(size=table["z"].abs())
+    return {
+        str(label): part.nlargest(SHOWN, "size")["word"].tolist()
+        for label, part in table.groupby("label")
+    }
+
+
+if __name__ == "__main__":
+    main()
