@@ -218,12 +218,13 @@ def curves() -> str:
     result = load("curves")
     if not result:
         return ""
-    rows = [
-        [TASKS[name].title, size, *(spread(runs) for runs in arms.values())]
-        for name, sizes in result.items()
-        for size, arms in sizes.items()
-    ]
     arms = next(iter(next(iter(result.values())).values()))
+    rows = [
+        [TASKS[name].title, size, *(spread(found[arm]) for arm in arms)]
+        for name, sizes in result.items()
+        for size, found in sizes.items()
+        if all(arm in found for arm in arms)
+    ]
     return (
         "Little data, 3 seeds of the subset and of training (`benchmarks/curves.py`):\n\n"
         + table(["data", "training texts", *(ARMS[arm] for arm in arms)], rows)
