@@ -6,7 +6,8 @@ Arms: "scratch" is the default preset; "distilled" starts from word vectors dist
 "taught" also learns from a MiniLM fine-tuned on the same labelled texts; "tfidf", "bag", "frozen"
 and "finetuned" are the peers of `peers.py`. All are measured on the validation split; on SST the
 influence is held against human labels of single words. The figures of an arm go to
-`results/quality_TASK_ARM.json`, and are not measured again (`--again` does).
+`results/quality_TASK_ARM.json`, and are not measured again (`--again` does). The table of
+`ablation.py` is printed below, where it is measured.
 """
 
 import time
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ablation
 import common
 import peers
 import tasks
@@ -55,6 +57,8 @@ def main() -> None:
                 common.save(file, runs)
                 print(name, arm, runs, flush=True)
         report(name)
+    if common.load("ablation"):
+        ablation.report()
 
 
 Runs = list[dict[str, Any]]  # of each seed

@@ -91,7 +91,21 @@ def quality() -> str:
         "defaults: the figures are a little optimistic. TREC-6 and AG News have no validation "
         "split: a fixed fifth of the training texts is held out.\n\n"
         + table(["data", *ARMS.values()], rows)
+        + teacher_gaps()
     )
+
+
+def teacher_gaps() -> str:
+    """How far the taught model is behind its teacher."""
+    gaps = []
+    for name, task in TASKS.items():
+        taught, teacher = (
+            [one["metrics"][task.metric] for one in runs_of(name, arm)]
+            for arm in ("taught", "finetuned")
+        )
+        if taught and teacher:
+            gaps.append(f"{task.title} {mean(taught) - mean(teacher):+.4f}")
+    return f"\n\nTaught minus teacher: {'; '.join(gaps)}." if gaps else ""
 
 
 def cost() -> str:
@@ -225,9 +239,15 @@ def curves() -> str:
         for size, found in sizes.items()
         if all(arm in found for arm in arms)
     ]
+    for name in result:
+        every = [runs_of(name, arm) for arm in arms]
+        if all(every):
+            metric = TASKS[name].metric
+            cells = [spread([one["metrics"][metric] for one in runs]) for runs in every]
+            rows.append([TASKS[name].title, "all", *cells])
     return (
-        "Little data, 3 seeds of the subset and of training (`benchmarks/curves.py`):\n\n"
-        + table(["data", "training texts", *(ARMS[arm] for arm in arms)], rows)
+        "Little data, 3 seeds of the subset and of training (`benchmarks/curves.py`; all texts: as "
+        "above):\n\n" + table(["data", "training texts", *(ARMS[arm] for arm in arms)], rows)
     )
 
 
