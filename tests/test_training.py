@@ -31,6 +31,7 @@ from hf_attn_attr.metrics import (
     single_label_metrics,
     tune_thresholds,
 )
+from hf_attn_attr.models.configuration_self_attentive import PRESETS
 from hf_attn_attr.training import seed as seed_module
 from hf_attn_attr.training.averaging import STRIDE, WeightAveraging
 from hf_attn_attr.training.denormals import NoDenormals
@@ -87,6 +88,20 @@ def test_training_learns_saves_and_reloads(tmp_path):
     facts = json.loads((tmp_path / "training.json").read_text())
     assert facts["metrics"] == result.metrics
     assert facts["texts"]["train"]["rows"] == 160
+
+
+@pytest.mark.parametrize(
+    "preset", [name for name, fields in PRESETS.items() if not fields.get("head_hidden_size")]
+)
+def test_the_presets_of_a_linear_head_split_exactly(tmp_path, preset):
+    settings = TrainingSettings(epochs=2)
+    train(reviews(60), output_dir=tmp_path, preset=preset, settings=settings, progress=False)
+    model, tokenizer = load_model(tmp_path)
+    texts = ["a lovely film", "bad", "a grim and awful film"]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    out = model(**batch, output_attributions=True)
+    rebuilt = out.base_value + out.attributions.sum(1)
+    assert (rebuilt - out.logits).abs().max() < 1e-5 * out.logits.abs().max()
 
 
 def test_reported_accuracy_is_that_of_the_saved_model(tmp_path):
