@@ -11,6 +11,7 @@ from .errors import IncompatibleError, InvalidInputError
 from .models.words import word_spans
 
 CHUNK = 2048  # texts tokenized at a time
+_LONGEST = 1_000_000  # tokens, of models without a limit: their tokenizers say 1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _not_read(
 
 def longest_text(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
     """Tokens of a text beyond this many are cut off, special tokens included."""
-    limits = [tokenizer.model_max_length]
+    limits = [tokenizer.model_max_length, _LONGEST]
     # Elsewhere max_length, in old configs, is a setting of text generation.
     names = ["max_position_embeddings"]
     if model.config.model_type == "self_attentive":

@@ -55,8 +55,8 @@ def load_classifier(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Any sequence classifier, in eval mode, and its fast tokenizer.
 
-    A folder of a self-attentive model is checked as `load_model` does. Runs no code from a
-    repository.
+    A folder of a self-attentive model is checked as `load_model` does. Reads safetensors alone and
+    runs no code from a repository.
 
     Raises:
         InvalidInputError: If there is no such model, it has no trained classification head, or its
@@ -69,13 +69,14 @@ def load_classifier(
         return load_model(name)
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            name, output_loading_info=True, trust_remote_code=False
+            name, output_loading_info=True, use_safetensors=True, trust_remote_code=False
         )
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise InvalidInputError(
             f"{name} cannot be loaded as a sequence classifier with its tokenizer "
-            f"({type(error).__name__}: {error}). Give a Hub name or a folder of one."
+            f"({type(error).__name__}: {error}). Give a Hub name or a folder of one, its weights "
+            "in safetensors."
         ) from error
     if report["missing_keys"]:
         # transformers would go on with random numbers in their place.

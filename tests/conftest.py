@@ -1,12 +1,14 @@
 """What several test files share: a small corpus, a tokenizer and a model trained on it."""
 
 import os
+import sys
 
 # Before any library reads them: no network, one thread per process, no telemetry.
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from outcome import Outcome
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -39,3 +41,23 @@ def run_result(tmp_path_factory):
         progress=False,
     )
     return result, folder
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Runs the entry point in this process; anything but an orderly exit fails the test."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # a test runner may set it
+
+    from hf_attn_attr.cli import main
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hf-attn-attr", *map(str, arguments)])
+        capfd.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as leave:
+            status = leave.code or 0
+        return Outcome(status, *capfd.readouterr())
+
+    return run

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import unicodedata
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,13 @@ import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from outcome import Outcome
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 from transformers import pipeline
 from typer.testing import CliRunner
 
-from hf_attn_attr.cli import app, main
+from hf_attn_attr.cli import app
 from hf_attn_attr.columns import load_columns, save_columns
 from hf_attn_attr.errors import AttnAttrError
 from hf_attn_attr.influence import InfluenceMatrix
@@ -40,38 +40,6 @@ HOSTILE = [
     "[red]", "[/bold]", ":smile:", "\x1b[31m", "\x1b]0;title\x07", "\u202eevil", "<script>",
     "a\rb", "\x9b2J", "日本", "\u2028",
 ]  # fmt: skip
-
-
-@dataclass
-class Outcome:
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        """Standard output, which must be one JSON document without NaN."""
-        return json.loads(self.out, parse_constant=lambda name: pytest.fail(f"JSON has {name}"))
-
-
-@pytest.fixture
-def command(monkeypatch, capfd):
-    """Runs the entry point in this process; anything but an orderly exit fails the test."""
-    monkeypatch.delenv("COLUMNS", raising=False)  # a test runner may set it
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hf-attn-attr", *map(str, arguments)])
-        capfd.readouterr()
-        status = 0
-        try:
-            main()
-        except SystemExit as leave:
-            status = leave.code or 0
-        return Outcome(status, *capfd.readouterr())
-
-    return run
 
 
 def script(*arguments, **environment):

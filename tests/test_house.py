@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
-    {"files", "metrics", "batching"},
+    {"files", "metrics", "batching", "quiet"},
     {"models", "tokenization", "vectors", "influence", "demo", "terminal"},
     {"attribution", "data", "encoding"},
     {"merging"},

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInputError
-from .printing import answer, complain, count, quiet_loading, working
+from ..quiet import quiet_loading
+from .printing import answer, complain, count, working
 
 if TYPE_CHECKING:
     from ..data import LabelledTexts

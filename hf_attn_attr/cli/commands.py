@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import AttnAttrError, InvalidInputError
+from ..quiet import quiet_loading
 from .options import (
     BatchSize,
     ClassWeights,
@@ -58,7 +59,6 @@ from .printing import (
     count,
     print_json,
     print_parts,
-    quiet_loading,
     records,
     summary,
     summary_lines,

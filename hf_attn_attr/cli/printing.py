@@ -25,22 +25,6 @@ def working() -> "Iterator[None]":
         yield
 
 
-@contextmanager
-def quiet_loading() -> "Iterator[None]":
-    """Without transformers' progress bar and load report."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
 def answer(
     matrix: "InfluenceMatrix",
     output: Path,

@@ -57,9 +57,9 @@ def fold(
         lowercase: Whether words that differ in case are one word.
         normalization: Unicode normal form under which words are compared, or None.
         provenance: What the texts and the model were, plain JSON values, for the manifest; its
-            "method" is how the attributions were made (not given: "contribution" if there is
-            attention beside them, else "unnamed"), its "classes" the labels they were made for, if
-            not all.
+            "method" is how the attributions were made (not given: "attention" if there are none,
+            "contribution" if there is attention beside them, else "unnamed"), its "classes" the
+            labels they were made for, if not all.
         label_names: For regression the name of the target; otherwise the labels expected.
         batch_size: Texts at a time; changes the speed, never the result.
 
@@ -177,6 +177,8 @@ def task_of(dataset: ExtractedDataset, label_names: Sequence[str] | None = None)
 def _method(dataset: ExtractedDataset) -> str:
     """The method of a dataset that comes without its provenance, as far as the columns tell."""
     for batch in dataset.with_format("arrow").iter(batch_size=BATCH_SIZE):
+        if batch["attribution"].null_count == batch.num_rows:
+            return "attention"
         nulls = batch["attention"].null_count
         return "contribution" if nulls < batch.num_rows else "unnamed"
     return "contribution"

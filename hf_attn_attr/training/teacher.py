@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from ..batching import length_batches
 from ..data import LabelledTexts
+from ..encoding import longest_text
 from ..errors import IncompatibleError, InvalidInputError
 from ..extraction import class_probabilities, weights_digest
 from ..files import canonical_json, replacing, sha256_of_bytes
@@ -110,7 +111,7 @@ def _label_order(config: Any, name: str, like: LabelledTexts) -> list[int]:
 def _logits(model: Any, tokenizer: Any, texts: Sequence[str], progress: bool) -> NDArray[Any]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
-    ids = tokenizer(list(texts), truncation=True, max_length=_max_length(model, tokenizer))[
+    ids = tokenizer(list(texts), truncation=True, max_length=longest_text(model, tokenizer))[
         "input_ids"
     ]
     logits = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
@@ -121,18 +122,3 @@ def _logits(model: Any, tokenizer: Any, texts: Sequence[str], progress: bool) ->
         bar.update(len(batch))
     bar.close()
     return logits
-
-
-def _max_length(model: Any, tokenizer: Any) -> int:
-    """Tokens that the teacher can read."""
-    limits = [tokenizer.model_max_length, 1_000_000]  # a tokenizer without a limit says 1e30
-    if positions := getattr(model.config, "max_position_embeddings", None):
-        limits.append(positions)
-    for name, module in model.named_modules():
-        # RoBERTa counts positions from the padding token's number on.
-        if (
-            name.endswith("position_embeddings")
-            and getattr(module, "padding_idx", None) is not None
-        ):
-            limits.append(module.num_embeddings - module.padding_idx - 1)
-    return min(limits)

@@ -1,7 +1,6 @@
 """Word vectors distilled from a pretrained encoder: each word read as a text of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from transformers.utils import logging
 
 from ..batching import length_batches, padded
 from ..errors import InvalidInputError
+from ..quiet import quiet_loading
 from .word_vectors import WordVectors, source_name
 
 # Words are short, so small batches already fill a core, and stay in its cache.
@@ -51,7 +51,7 @@ def distill(
     Reductions to Static Embeddings", section 3.1 ("decontextualized"); pooling as in Reimers and
     Gurevych 2019, "Sentence-BERT".
     """
-    with _quiet(progress):
+    with quiet_loading(bars=progress):
         tokenizer, encoder = _tokenizer(name_or_path), _encoder(name_or_path)
         encoded = _encoded(tokenizer, words)
         if not encoded:
@@ -159,18 +159,3 @@ def _loaded(name_or_path: str | Path, load: Callable[[], _T]) -> _T:
             "Give a folder with config.json, a tokenizer and weights in safetensors, or the name "
             "of such a model on the Hub; that needs a network the first time."
         ) from error
-
-
-@contextmanager
-def _quiet(progress: bool) -> Iterator[None]:
-    """Without transformers' load report, which is checked here, and bars where unwanted."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    if not progress:
-        logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -321,3 +321,16 @@ def test_half_precision_is_summed_in_single():
     for method in FOR_ALL:
         columns = extract(dataset(), model, tokenizer("wordpiece"), method=method)
         assert all(np.isfinite(values).all() for row in columns for values in numbers(row))
+
+
+def test_a_tokenizer_without_a_limit_is_no_obstacle():
+    words = tokenizer("wordpiece")
+    words.model_max_length = int(1e30)
+    model = build("bert")
+    model.config.max_position_embeddings = -1  # how some configs say it
+    assert encode(words, ["a fine film"], longest_text(model, words))[0].truncated == 0
+
+
+def test_columns_without_attributions_say_attention_even_without_provenance():
+    columns = extract(dataset(), build("bert"), tokenizer("wordpiece"), method="attention")
+    assert fold(columns).manifest["method"] == "attention"

@@ -1,15 +1,14 @@
 """The command line with a classifier of another kind."""
 
 import json
-import sys
 
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import BertModel
 
 from hf_attn_attr import AttributionExtractor, InfluenceMatrix, InvalidInputError
-from hf_attn_attr.cli import main
 from hf_attn_attr.cost import estimated_cost
 from hf_attn_attr.loading import load_classifier
 
@@ -25,21 +24,6 @@ def saved(tmp_path_factory):
     texts = [*TEXTS * 3, "", "fine " * 300]
     pd.DataFrame({"text": texts}).to_csv(folder / "texts.csv", index=False)
     return folder
-
-
-@pytest.fixture
-def command(monkeypatch, capfd):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hf-attn-attr", *map(str, arguments)])
-        capfd.readouterr()
-        status = 0
-        try:
-            main()
-        except SystemExit as leave:
-            status = leave.code or 0
-        return status, *capfd.readouterr()
-
-    return run
 
 
 def test_run_answers_both_questions_without_training(command, saved, tmp_path):
@@ -118,3 +102,13 @@ def test_the_cost_counts_the_passes_that_are_made(monkeypatch):
         assert cost.texts == len(texts)
         assert cost.seconds > 0
     assert torch.is_grad_enabled()
+
+
+def test_weights_in_a_pickle_are_refused(tmp_path):
+    build("bert").save_pretrained(tmp_path)
+    tokenizer("wordpiece").save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    with pytest.raises(InvalidInputError, match="its weights in safetensors"):
+        load_classifier(tmp_path)
