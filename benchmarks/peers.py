@@ -33,10 +33,10 @@ from transformers import (
 )
 
 from hf_attn_attr.batching import length_batches, padded
+from hf_attn_attr.classifier import class_probabilities
 from hf_attn_attr.data import LabelledTexts, label_indicators
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError
 from hf_attn_attr.evaluation.linear import fit_linear
-from hf_attn_attr.extraction import class_probabilities
 from hf_attn_attr.files import read_json, sha256_of_file, write_bytes
 from hf_attn_attr.metrics import multi_label_metrics, single_label_metrics, tune_thresholds
 from hf_attn_attr.tokenization import save_tokenizer, words_of

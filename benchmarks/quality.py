@@ -26,8 +26,8 @@ from tasks import TASKS, Texts
 
 from hf_attn_attr import TrainingSettings, extract, fold
 from hf_attn_attr.batching import length_batches, padded
+from hf_attn_attr.encoding import token_ids
 from hf_attn_attr.evaluation.linear import LinearModel, fit_linear
-from hf_attn_attr.extraction import token_ids
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.tokenization import save_tokenizer
 from hf_attn_attr.training import fit

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .encoding import Encoded, encode
+from .encoding import Encoded
 from .extraction import AttributionExtractor
 
 _SAMPLE = 8  # texts that are timed
@@ -17,7 +17,7 @@ class Cost:
 
     Attributes:
         texts: How many there are.
-        forward_passes: Of one text each; a backward pass counts as one.
+        forward_passes: Of one text, or window of it, each; a backward pass counts as one.
         seconds: On this machine, from a timed sample.
     """
 
@@ -31,9 +31,11 @@ def estimated_cost(extractor: AttributionExtractor, texts: Sequence[str]) -> Cos
 
     Time is taken to grow with passes times tokens, so very long texts cost more than it says.
     """
-    encoded = encode(extractor.tokenizer, texts, extractor.max_length)
-    passes = [_passes(extractor, text) for text in encoded]
-    work = [count * len(text.ids) for count, text in zip(passes, encoded, strict=True)]
+    parts, owner = extractor.windows(extractor.encoded(texts))
+    passes = [_passes(extractor, part) for part in parts]
+    work = [0] * len(texts)
+    for text, count, part in zip(owner.tolist(), passes, parts, strict=True):
+        work[text] += count * len(part.ids)
     by_work = sorted((index for index in range(len(texts)) if work[index]), key=work.__getitem__)
     sample = by_work[:: max(1, len(by_work) // _SAMPLE)][:_SAMPLE]
     if not sample:
@@ -45,13 +47,11 @@ def estimated_cost(extractor: AttributionExtractor, texts: Sequence[str]) -> Cos
     return Cost(len(texts), sum(passes), seconds / share)
 
 
-def _passes(extractor: AttributionExtractor, text: Encoded) -> int:
-    """Forward passes that one text takes."""
-    chosen = extractor.attribute.classes
-    outputs = len(extractor.labels) if chosen is None else len(chosen)
-    per_point = 1 + _BACKWARD * outputs
-    return {
-        "occlusion": 1 + len(text.spans),
+def _passes(extractor: AttributionExtractor, part: Encoded) -> int:
+    """Forward passes that one text or window takes."""
+    per_point = 1 + _BACKWARD * (extractor.attribute.outputs or len(extractor.labels))
+    return (extractor.attribute.classes == "predicted") + {
+        "occlusion": 1 + len(part.spans),
         "input_x_gradient": per_point,
         # The text and its baseline, and every point on the way.
         "integrated_gradients": 2 + per_point * extractor.attribute.options.get("steps", 0),

@@ -8,7 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .errors import IncompatibleError, InvalidInputError
-from .models.words import word_spans
+from .word_rules import WordRule, find_words
 
 CHUNK = 2048  # texts tokenized at a time
 _LONGEST = 1_000_000  # tokens, of models without a limit: their tokenizers say 1e30
@@ -24,6 +24,8 @@ class Encoded:
         owner: The word of each token, or -1.
         truncated: Characters of the text behind (or before) its tokens that were cut off.
         type_ids: Segment of each token, where the tokenizer gives other ones than 0.
+        edges: How many tokens the tokenizer puts before and behind every text.
+        first_word: Of a window: which word of the whole text its first one is.
     """
 
     ids: list[int]
@@ -31,6 +33,8 @@ class Encoded:
     owner: list[int]
     truncated: int = 0
     type_ids: list[int] | None = None
+    edges: tuple[int, int] = (0, 0)
+    first_word: int = 0
 
 
 def token_ids(
@@ -54,8 +58,18 @@ def encode(
     max_length: int,
     *,
     first_row: int = 0,
+    word_rule: WordRule = "pre_tokens",
+    cut: bool = True,
 ) -> list[Encoded]:
-    """Tokenize texts and find their words; `first_row` is the first text's number, for messages.
+    """Tokenize texts and find their words.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        texts: The texts.
+        max_length: Tokens of a text, special ones included.
+        first_row: The first text's number, for messages.
+        word_rule: What counts as a word.
+        cut: Whether tokens beyond `max_length` are cut off.
 
     Raises:
         InvalidInputError: If a text is not a string; the message names its row.
@@ -68,17 +82,28 @@ def encode(
             )
     if not len(texts):
         return []
-    batch = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
+    limit = {"truncation": True, "max_length": max_length} if cut else {"truncation": False}
+    # verbose=False: transformers would warn of the long texts that are asked for here.
+    batch = tokenizer(list(texts), padding=False, verbose=False, **limit)
     segments = "token_type_ids" in tokenizer.model_input_names
     return [
         Encoded(
             found.ids,
-            *word_spans(text, found.word_ids, found.offsets),
+            *find_words(word_rule, text, found.word_ids, found.offsets),
             _not_read(text, found.offsets, tokenizer) if found.overflowing else 0,
             found.type_ids if segments and any(found.type_ids) else None,
+            _edges(found.special_tokens_mask, found.offsets),
         )
         for text, found in zip(texts, batch.encodings, strict=True)
     ]
+
+
+def _edges(special: Sequence[int], offsets: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    # A special token that stands in the text itself has characters there.
+    own = [not mark or end > start for mark, (start, end) in zip(special, offsets, strict=True)]
+    if True not in own:
+        return len(own), 0
+    return own.index(True), own[::-1].index(True)
 
 
 def _not_read(

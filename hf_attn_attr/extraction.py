@@ -1,23 +1,23 @@
 """Text in, attention and attribution columns out."""
 
-import hashlib
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from datasets import ClassLabel, Dataset, Features, List, Value
+from datasets import Dataset, Features
 from datasets.fingerprint import Hasher
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from .arrays import Columns, plain
 from .attribution import AttributionMethod, Replacements, TokenBatch, attribution_method
 from .batching import BATCH_TOKENS, length_batches, padded
+from .classifier import evaluating, label_names, problem_type, weights_digest
 from .encoding import (
     CHUNK,
     Encoded,
@@ -30,21 +30,10 @@ from .encoding import (
 )
 from .errors import InvalidInputError
 from .files import sha256_of_bytes
-from .merging import Floats, WordRows, in_order, merged
+from .merging import WordRows, in_order, joined, merged
 from .tokenization import canonical_tokenizer_json
-
-# Columns beyond those that every method writes.
-_EXTRA = {
-    "attention": ("attention_special",),
-    "attention_rollout": ("attention_special",),
-    "input_x_gradient": ("attribution_special",),
-    "integrated_gradients": ("attribution_special", "completeness_error"),
-}
-_EXTRA_TYPES = {
-    "attention_special": Value("float32"),
-    "attribution_special": List(Value("float32")),
-    "completeness_error": Value("float32"),
-}
+from .windows import windows
+from .word_rules import WordRule, checked_rule, rule_name
 
 
 class AttributionExtractor:
@@ -60,7 +49,7 @@ class AttributionExtractor:
     ("attention", "attention_rollout"); `attribution_special` (C), the terms of special tokens
     ("input_x_gradient", "integrated_gradients", where they are 0); `completeness_error`, how far
     the terms are from the difference of logits they should sum to, relative to it
-    ("integrated_gradients").
+    ("integrated_gradients"); `attributed_class`, with classes="predicted".
 
     Args:
         model: A sequence classifier; used in eval mode, its mode is restored.
@@ -75,11 +64,18 @@ class AttributionExtractor:
             "occlusion".
         classes: "all", or labels, for "input_x_gradient" and "integrated_gradients": a backward
             pass each. `attribution` then is (n, K), its K columns in the model's order of labels,
-            and of a single-label model centred over all classes.
+            and of a single-label model centred over all classes. "predicted": of each text the
+            class with the highest logit alone, K = 1.
+        word_rule: What counts as a word: "pre_tokens", the tokenizer's own words; "whitespace";
+            or a function from a text to the (start, end) of its words, for languages that write
+            without spaces.
+        window_overlap: None cuts texts that are longer than the model reads. A number reads them
+            whole, in windows that share so many tokens; the logits of a text then are the mean
+            over its windows, and so is the term of each word.
 
     Raises:
-        InvalidInputError: For an unknown method, option or class, or a tokenizer that is not a fast
-            one.
+        InvalidInputError: For an unknown method, option, class or word rule, an overlap as long as
+            a window, or a tokenizer that is not a fast one.
         IncompatibleError: If neither model nor tokenizer has a padding token.
     """
 
@@ -94,6 +90,8 @@ class AttributionExtractor:
         batch_tokens: int = BATCH_TOKENS,
         options: Mapping[str, Any] | None = None,
         classes: str | Sequence[str] = "all",
+        word_rule: WordRule = "pre_tokens",
+        window_overlap: int | None = None,
     ):
         if not getattr(tokenizer, "is_fast", False):
             raise InvalidInputError(
@@ -111,6 +109,17 @@ class AttributionExtractor:
             padding_id(model, tokenizer), tokenizer.mask_token_id, tokenizer.unk_token_id
         )
         self.max_length = longest_text(model, tokenizer)
+        self.word_rule = checked_rule(word_rule)
+        self.window_overlap = self._checked_overlap(window_overlap)
+        self.labels = label_names(model)
+        self._columns = Columns(
+            self.method,
+            self.labels,
+            problem_type(model),
+            getattr(model.config, "thresholds", None) or [0.5] * len(self.labels),
+            context,
+            self.attribute.classes == "predicted",
+        )
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """The new columns of one batch of rows, a numpy array per list.
@@ -118,35 +127,37 @@ class AttributionExtractor:
         Typed arrays, because `map` cannot guess the type of a batch of empty lists.
         """
         table = self.table(batch[self.text_column])
-        return {name: [_typed(value) for value in table[name]] for name in table.column_names}
-
-    @property
-    def labels(self) -> list[str]:
-        """Label names in the order of the logits."""
-        config = self.model.config
-        return [config.id2label[index] for index in range(config.num_labels)]
+        return {name: [plain(value) for value in table[name]] for name in table.column_names}
 
     @property
     def features(self) -> Features:
         """Types of the columns written."""
-        floats = List(Value("float32"))
-        prediction: Any = {
-            "single_label_classification": ClassLabel(names=self.labels),
-            "multi_label_classification": List(ClassLabel(names=self.labels)),
-            "regression": Value("float32"),
-        }[problem_type(self.model)]
-        return Features(
-            words=List(Value("string")),
-            word_start=List(Value("int32")),
-            word_end=List(Value("int32")),
-            attention=floats,
-            attribution=floats,
-            **({"attribution_context": floats} if self.context else {}),
-            probabilities=floats,
-            prediction=prediction,
-            truncated=Value("int32"),
-            **{name: _EXTRA_TYPES[name] for name in _EXTRA.get(self.method, ())},
-        )
+        return self._columns.features
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the columns are computed with, for a manifest.
+
+        "auto" is resolved, `options` include the defaults, and `classes` is there if not all
+        classes are attributed. `word_vectors` and `teacher` name where knowledge of words came from
+        that the training texts did not teach, if from anywhere.
+        """
+        config = self.model.config
+        imported = {name: getattr(config, name, None) for name in ("word_vectors", "teacher")}
+        chosen = self.attribute.classes
+        names = chosen if isinstance(chosen, str) else [self.labels[i] for i in chosen or ()]
+        window = {"tokens": self.max_length, "overlap": self.window_overlap}
+        return {
+            "method": self.method,
+            **({"options": dict(self.attribute.options)} if self.attribute.options else {}),
+            **({"classes": names} if names else {}),
+            "words": rule_name(self.word_rule),
+            **({} if self.window_overlap is None else {"window": window}),
+            "model_type": config.model_type,
+            **{name: source for name, source in imported.items() if source is not None},
+            "weights_sha256": weights_digest(self.model),
+            "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(self.tokenizer).encode()),
+        }
 
     def table(self, texts: Sequence[str]) -> pa.Table:
         """The new columns of some texts as an Arrow table, in their order.
@@ -154,18 +165,74 @@ class AttributionExtractor:
         Raises:
             InvalidInputError: If a text is not a string; the message names its row.
         """
-        encoded = encode(self.tokenizer, texts, self.max_length)
+        encoded = self.encoded(texts)
+        parts, text = self.windows(encoded)
+        classes = None
+        with evaluating(self.model):
+            if self.attribute.classes == "predicted":
+                classes = self._predicted(parts, text, len(texts))
+            rows = self._rows(parts, None if classes is None else classes[text])
+        first_word = [part.first_word for part in parts]
+        rows = joined(rows, text.tolist(), first_word, [len(found.spans) for found in encoded])
+        return self._columns.table(texts, encoded, rows, classes)
+
+    def encoded(self, texts: Sequence[str]) -> list[Encoded]:
+        """Tokens and words of the texts, whole or cut.
+
+        Raises:
+            InvalidInputError: If a text is not a string; the message names its row.
+        """
+        return encode(
+            self.tokenizer,
+            texts,
+            self.max_length,
+            word_rule=self.word_rule,
+            cut=self.window_overlap is None,
+        )
+
+    def windows(self, encoded: Sequence[Encoded]) -> tuple[list[Encoded], NDArray[np.int64]]:
+        """What the model reads at once, and for each such part the text it is of."""
+        if self.window_overlap is None:
+            return list(encoded), np.arange(len(encoded))
+        found = [windows(text, self.max_length, self.window_overlap) for text in encoded]
+        numbers = np.repeat(np.arange(len(found)), [len(parts) for parts in found])
+        return [part for parts in found for part in parts], numbers
+
+    def _checked_overlap(self, overlap: int | None) -> int | None:
+        room = self.max_length - self.tokenizer.num_special_tokens_to_add()
+        whole = isinstance(overlap, int) and not isinstance(overlap, bool)
+        if overlap is not None and not (whole and 0 <= overlap < room):
+            raise InvalidInputError(
+                f"window_overlap is {overlap!r}; the model reads {room} tokens beside the special "
+                f"ones, so give a whole number from 0 to {room - 1}."
+            )
+        return overlap
+
+    def _rows(self, parts: Sequence[Encoded], classes: NDArray[np.int64] | None) -> WordRows:
+        """Results of texts or windows; `classes`: the class to attribute in each, if one."""
         rows: list[WordRows] = []
         order: list[int] = []
-        with evaluating(self.model):
-            for indices in length_batches([len(text.ids) for text in encoded], self.batch_tokens):
-                chosen = [encoded[index] for index in indices]
-                batch = self._batch(chosen)
-                rows.append(merged(self.attribute(self.model, batch), batch, chosen))
-                order += indices
-        return self._arrow(texts, encoded, in_order(rows, order))
+        for indices in length_batches([len(part.ids) for part in parts], self.batch_tokens):
+            chosen = [parts[index] for index in indices]
+            batch = self._batch(chosen, None if classes is None else classes[indices])
+            rows.append(merged(self.attribute(self.model, batch), batch, chosen))
+            order += indices
+        return in_order(rows, order)
 
-    def _batch(self, texts: Sequence[Encoded]) -> TokenBatch:
+    def _predicted(
+        self, parts: Sequence[Encoded], text: NDArray[np.int64], texts: int
+    ) -> NDArray[np.int64]:
+        """The class of the highest logit of each text."""
+        logits = np.zeros((texts, len(self.labels)))
+        for indices in length_batches([len(part.ids) for part in parts], self.batch_tokens):
+            batch = self._batch([parts[index] for index in indices])
+            found = self.model(**batch.inputs).logits.double().cpu().numpy()
+            np.add.at(logits, text[indices], found)
+        return logits.argmax(1)
+
+    def _batch(
+        self, texts: Sequence[Encoded], classes: NDArray[np.int64] | None = None
+    ) -> TokenBatch:
         inputs = padded([text.ids for text in texts], self.replacements.pad)
         length = inputs["input_ids"].shape[1]
         types = segments(texts, length)
@@ -177,59 +244,8 @@ class AttributionExtractor:
             owners(texts, length).to(device),
             self.replacements,
             self.batch_tokens,
+            None if classes is None else torch.from_numpy(classes).to(device),
         )
-
-    def _arrow(self, texts: Sequence[str], encoded: Sequence[Encoded], rows: WordRows) -> pa.Table:
-        spans = np.array([span for text in encoded for span in text.spans], dtype=np.int32)
-        spans = spans.reshape(-1, 2)
-        words = [
-            text[a:b] for text, found in zip(texts, encoded, strict=True) for a, b in found.spans
-        ]
-        ends = np.concatenate([[0], np.cumsum([len(text.spans) for text in encoded])])
-        labels = (
-            rows.logits.shape[1] if self.attribute.classes is None else len(self.attribute.classes)
-        )
-        texts_ends = np.arange(len(texts) + 1) * labels
-        columns = {
-            "words": _ragged(pa.array(words, pa.string()), ends),
-            "word_start": _ragged(spans[:, 0].copy(), ends),
-            "word_end": _ragged(spans[:, 1].copy(), ends),
-            "attention": _ragged(rows.attention, ends),
-            "attribution": _ragged(rows.attribution, ends * labels),
-            "attribution_context": _ragged(rows.context, ends * labels),
-            **self._predictions(rows.logits),
-            "truncated": pa.array([text.truncated for text in encoded], pa.int32()),
-            "attention_special": _numbers(rows.attention_special, len(texts)),
-            "attribution_special": _ragged(rows.attribution_special, texts_ends),
-            "completeness_error": _numbers(rows.completeness_error, len(texts)),
-        }
-        schema = self.features.arrow_schema
-        arrays = [columns[name].cast(schema.field(name).type) for name in schema.names]
-        return pa.Table.from_arrays(arrays, schema=schema)
-
-    def _predictions(self, logits: Floats) -> dict[str, pa.Array]:
-        texts, labels = logits.shape
-        kind = problem_type(self.model)
-        if kind == "regression":
-            return {
-                "probabilities": pa.nulls(texts, pa.list_(pa.float32())),
-                "prediction": pa.array(logits[:, 0]),
-            }
-        probabilities = class_probabilities(logits, kind)
-        prediction: pa.Array
-        if kind == "single_label_classification":
-            prediction = pa.array(logits.argmax(1))
-        else:
-            chosen = probabilities >= np.array(
-                getattr(self.model.config, "thresholds", None) or [0.5] * labels
-            )
-            ends = np.concatenate([[0], np.cumsum(chosen.sum(1))])
-            prediction = _ragged(np.nonzero(chosen)[1], ends)
-        flat = probabilities.astype(np.float32).ravel()
-        return {
-            "probabilities": _ragged(flat, np.arange(texts + 1) * labels),
-            "prediction": prediction,
-        }
 
 
 def extract(
@@ -243,12 +259,12 @@ def extract(
     batch_tokens: int = BATCH_TOKENS,
     options: Mapping[str, Any] | None = None,
     classes: str | Sequence[str] = "all",
+    word_rule: WordRule = "pre_tokens",
+    window_overlap: int | None = None,
 ) -> Dataset:
     """`dataset` with attention and attribution columns (see `AttributionExtractor`).
 
-    The fast path: texts are sorted by length in chunks and columns are written as Arrow tables. A
-    dataset that lives on disk is cached by the contents of its texts, weights and tokenizer. Warns
-    if texts were cut because they are longer than the model reads.
+    See `extract_with`, which does the same with an extractor at hand.
 
     Args:
         dataset: Texts; its other columns are kept.
@@ -260,6 +276,8 @@ def extract(
         batch_tokens: Padded tokens per forward pass.
         options: As for `AttributionExtractor`.
         classes: As for `AttributionExtractor`.
+        word_rule: As for `AttributionExtractor`.
+        window_overlap: As for `AttributionExtractor`.
 
     Returns:
         The dataset with the new columns, rows in the same order.
@@ -269,11 +287,6 @@ def extract(
         IncompatibleError: If the method does not fit the model, or neither model nor tokenizer has
             a padding token.
     """
-    if text_column not in dataset.column_names:
-        raise InvalidInputError(
-            f"There is no column {text_column!r} among {dataset.column_names}. Name the text "
-            "column."
-        )
     extractor = AttributionExtractor(
         model,
         tokenizer,
@@ -283,7 +296,28 @@ def extract(
         batch_tokens=batch_tokens,
         options=options,
         classes=classes,
+        word_rule=word_rule,
+        window_overlap=window_overlap,
     )
+    return extract_with(extractor, dataset)
+
+
+def extract_with(extractor: AttributionExtractor, dataset: Dataset) -> Dataset:
+    """`dataset` with the columns of `extractor`, rows in the same order.
+
+    The fast path: texts are sorted by length in chunks and columns are written as Arrow tables. A
+    dataset that lives on disk is cached by the contents of its texts, weights and tokenizer. Warns
+    if texts were cut because they are longer than the model reads.
+
+    Raises:
+        InvalidInputError: If the text column is missing or holds something else than strings.
+    """
+    text_column = extractor.text_column
+    if text_column not in dataset.column_names:
+        raise InvalidInputError(
+            f"There is no column {text_column!r} among {dataset.column_names}. Name the text "
+            "column."
+        )
     added = extractor.features
     kept = dataset.remove_columns([name for name in added if name in dataset.column_names])
 
@@ -301,8 +335,8 @@ def extract(
         new_fingerprint=Hasher.hash(
             (
                 kept._fingerprint,
-                provenance(model, tokenizer, method, options, classes),
-                *(text_column, context, extractor.max_length),
+                extractor.provenance,
+                *(text_column, extractor.context, extractor.max_length, extractor.word_rule),
             )
         ),
         desc=f"Extracting ({extractor.method})",
@@ -321,8 +355,9 @@ def _warn_of_cut_texts(extracted: Dataset, max_length: int) -> None:
         warnings.warn(
             f"{cut} of {len(extracted)} texts ({cut / len(extracted):.1%}) are longer than "
             f"{max_length} tokens and were cut; what lies behind was not read. The column "
-            "'truncated' says how many characters of each text.",
-            stacklevel=3,
+            "'truncated' says how many characters of each text. Give window_overlap to read them "
+            "whole.",
+            stacklevel=4,
         )
 
 
@@ -341,92 +376,6 @@ def measure_gauge(
     )
 
 
-def problem_type(model: PreTrainedModel) -> str:
-    """The model's problem type, as transformers would infer it where the config names none."""
-    config = model.config
-    inferred = "regression" if config.num_labels == 1 else "single_label_classification"
-    return config.problem_type or inferred
-
-
-def class_probabilities(logits: NDArray[Any], kind: str) -> NDArray[np.float64]:
-    """Softmax over labels, or one sigmoid per label for multi-label: float64 (B, C)."""
-    logits = logits.astype(np.float64)
-    if kind == "multi_label_classification":
-        return np.exp(-np.logaddexp(0.0, -logits))
-    shifted = np.exp(logits - logits.max(1, keepdims=True))
-    return shifted / shifted.sum(1, keepdims=True)
-
-
-def weights_digest(model: PreTrainedModel) -> str:
-    """SHA-256 over names, types, shapes and contents of all weights, in order of name."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def provenance(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    method: str,
-    options: Mapping[str, Any] | None = None,
-    classes: str | Sequence[str] = "all",
-) -> dict[str, Any]:
-    """What the columns were computed with, for a manifest.
-
-    "auto" is resolved, `options` include the defaults, and `classes` is there if not all classes
-    are attributed. `word_vectors` and `teacher` name where knowledge of words came from that the
-    training texts did not teach, if from anywhere.
-    """
-    config = model.config
-    imported = {name: getattr(config, name, None) for name in ("word_vectors", "teacher")}
-    attribute = attribution_method(method, model, options, classes)
-    chosen = attribute.classes
-    return {
-        "method": attribute.name,
-        **({"options": dict(attribute.options)} if attribute.options else {}),
-        **({} if chosen is None else {"classes": [config.id2label[index] for index in chosen]}),
-        "model_type": config.model_type,
-        **{name: source for name, source in imported.items() if source is not None},
-        "weights_sha256": weights_digest(model),
-        "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(tokenizer).encode()),
-    }
-
-
-@contextmanager
-def evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Eval mode without gradients; the model's mode is restored."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)
-
-
 def _parameters(model: PreTrainedModel) -> Sequence[str]:
     """Names of the arguments that the model's forward pass takes."""
     return list(inspect.signature(model.forward).parameters)
-
-
-def _typed(value: pa.Scalar) -> Any:
-    if not isinstance(value, pa.ListScalar) or not value.is_valid:
-        return value.as_py()
-    if pa.types.is_string(value.type.value_type):
-        return np.array(value.as_py(), dtype=np.str_)
-    return value.values.to_numpy(zero_copy_only=False)
-
-
-def _numbers(values: Floats | None, rows: int) -> pa.Array:
-    """A column of a number per row; nulls for None."""
-    return pa.nulls(rows, pa.float32()) if values is None else pa.array(values)
-
-
-def _ragged(values: Any, ends: NDArray[np.int64]) -> pa.Array:
-    """A list column from flat values and where each row begins and ends; nulls for None."""
-    if values is None:
-        return pa.nulls(len(ends) - 1, pa.list_(pa.float32()))
-    flat = values if isinstance(values, pa.Array) else pa.array(values.reshape(-1))
-    return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), flat)

@@ -108,6 +108,65 @@ def in_order(batches: Sequence[WordRows], order: Sequence[int]) -> WordRows:
     return WordRows(**{field.name: gather(field.name) for field in fields(WordRows)})
 
 
+def joined(
+    rows: WordRows, text: Sequence[int], first_word: Sequence[int], words: Sequence[int]
+) -> WordRows:
+    """Results of whole texts from those of their windows.
+
+    The logits of a text are the mean over its windows, so the term of a word is the mean too, with
+    0 for the windows that do not hold it: what holds of the logits of each window (terms sum to
+    them, or to a difference of them) holds of the text's. Attention is the mean over the windows
+    that have words. The completeness error is the largest.
+
+    Args:
+        rows: Results of the windows, in the order of texts.
+        text: For each window its text.
+        first_word: For each window its first word's number in the text.
+        words: Words of each text.
+    """
+    texts = len(words)
+    if len(text) == texts:
+        return rows
+    owner = np.asarray(text)
+    share = 1 / np.bincount(owner, minlength=texts)[owner]
+    wordy = np.bincount(owner, rows.words > 0, texts)[owner]
+    attended = np.divide(1, wordy, out=np.zeros(len(owner)), where=wordy > 0)
+    offset = np.cumsum(words) - words
+    start = offset[owner] + np.asarray(first_word)
+    within = np.arange(rows.words.sum()) - np.repeat(np.cumsum(rows.words) - rows.words, rows.words)
+    place = np.repeat(start, rows.words) + within
+
+    def mean_of_texts(values: Floats | None) -> Floats | None:
+        return None if values is None else _single(_sums(values, share, owner, texts))
+
+    def mean_of_words(values: Floats | None, weight: NDArray[np.float64]) -> Floats | None:
+        if values is None:
+            return None
+        return _single(_sums(values, np.repeat(weight, rows.words), place, int(np.sum(words))))
+
+    error = rows.completeness_error
+    if error is not None:
+        error = np.maximum.reduceat(error, np.searchsorted(owner, np.arange(texts)))
+    return WordRows(
+        np.asarray(words, dtype=np.int64),
+        np.asarray(mean_of_texts(rows.logits)),
+        mean_of_words(rows.attention, attended),
+        mean_of_words(rows.attribution, share),
+        mean_of_words(rows.context, share),
+        mean_of_texts(rows.attention_special),
+        mean_of_texts(rows.attribution_special),
+        error,
+    )
+
+
+def _sums(
+    values: Floats, weight: NDArray[np.float64], place: NDArray[np.int64], size: int
+) -> NDArray[np.float64]:
+    total = np.zeros((size, *values.shape[1:]))
+    np.add.at(total, place, values * weight.reshape(-1, *[1] * (values.ndim - 1)))
+    return total
+
+
 def _shares(
     attention: NDArray[Any], text: NDArray[np.int64], partial: NDArray[np.bool_]
 ) -> NDArray[Any]:

@@ -1,16 +1,15 @@
 """The whole job in one call: train, extract, fold, save."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .columns import save_columns
 from .data import LabelledTexts
-from .extraction import extract, provenance
+from .extraction import AttributionExtractor, extract_with
 from .influence import InfluenceMatrix, fold
 from .training import Source, TrainingResult, TrainingSettings, fit, save_training
 
@@ -78,8 +77,9 @@ def run(
     )
     texts = trained.validation if fold_on == "validation" else trained.train
     method = "attention" if trained.model.config.head_hidden_size else "contribution"
-    extracted = extract(texts.dataset, trained.model, trained.tokenizer, method=method)
-    origin = facts(trained.model, trained.tokenizer, method, texts, fold_on)
+    extractor = AttributionExtractor(trained.model, trained.tokenizer, method)
+    extracted = extract_with(extractor, texts.dataset)
+    origin = facts(extractor, texts, fold_on)
     matrix = fold(extracted, provenance=origin, label_names=origin["labels"])
     # Saved together at the end: a run that fails leaves the folder's earlier results as they were.
     save_training(trained, Path(output_dir))
@@ -90,35 +90,25 @@ def run(
 
 
 def influence_of(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
+    extractor: AttributionExtractor,
     texts: LabelledTexts,
     *,
     output_dir: str | Path,
-    method: str = "auto",
-    options: Mapping[str, Any] | None = None,
-    classes: str | Sequence[str] = "all",
     columns: bool = False,
 ) -> tuple[Dataset, InfluenceMatrix]:
     """Extract attributions of texts with a model that is trained already, fold and save them.
 
     Args:
-        model: Any sequence classifier.
-        tokenizer: Its fast tokenizer.
+        extractor: Any sequence classifier, and how its words are attributed.
         texts: What to fold; labels are not needed.
         output_dir: Folder for `influence/`.
-        method: As for `AttributionExtractor`.
-        options: As for `AttributionExtractor`.
-        classes: As for `AttributionExtractor`.
         columns: Also save the attention and attribution columns.
 
     Returns:
         The texts with their columns, and the matrix.
     """
-    extracted = extract(
-        texts.dataset, model, tokenizer, method=method, options=options, classes=classes
-    )
-    origin = facts(model, tokenizer, method, texts, "other", options, classes)
+    extracted = extract_with(extractor, texts.dataset)
+    origin = facts(extractor, texts, "other")
     matrix = fold(extracted, provenance=origin, label_names=origin["labels"])
     matrix.save_pretrained(output_dir)
     if columns:
@@ -126,30 +116,17 @@ def influence_of(
     return extracted, matrix
 
 
-def facts(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    method: str,
-    texts: LabelledTexts,
-    folded_on: str,
-    options: Mapping[str, Any] | None = None,
-    classes: str | Sequence[str] = "all",
-) -> dict[str, Any]:
+def facts(extractor: AttributionExtractor, texts: LabelledTexts, folded_on: str) -> dict[str, Any]:
     """What columns were computed from and with, for a manifest.
 
     Args:
-        model: The model.
-        tokenizer: Its tokenizer.
-        method: How attributions were made.
+        extractor: What computed them.
         texts: The texts of the columns.
         folded_on: "validation" or "train" texts of the model, or "other".
-        options: The method's own, as given to `extract`.
-        classes: As given to `extract`.
     """
-    config = model.config
     return {
-        **provenance(model, tokenizer, method, options, classes),
-        "labels": [config.id2label[index] for index in range(config.num_labels)],
+        **extractor.provenance,
+        "labels": extractor.labels,
         "corpus": {
             "source": texts.source,
             "revision": texts.revision,

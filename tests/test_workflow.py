@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from hf_attn_attr import InfluenceMatrix, attention_matrix, class_matrix, fold, workflow
+from hf_attn_attr.classifier import weights_digest
 from hf_attn_attr.columns import load_columns
 from hf_attn_attr.data import load_labelled
 from hf_attn_attr.demo.sentences import load_sentences
-from hf_attn_attr.extraction import weights_digest
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.training import TrainingSettings
 

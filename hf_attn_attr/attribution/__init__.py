@@ -7,7 +7,7 @@ keyword arguments are its options.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from transformers import PreTrainedModel
 
@@ -39,18 +39,29 @@ class AttributionMethod:
     Attributes:
         name: One of `METHODS`.
         options: Every option, the defaults included.
-        classes: Positions of the attributed classes among the logits; None for all.
+        classes: Positions of the attributed classes among the logits; None for all; "predicted" for
+            the one that the batch names for each text.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    classes: Sequence[int] | None = None
+    classes: Sequence[int] | Literal["predicted"] | None = None
+
+    @property
+    def outputs(self) -> int | None:
+        """How many classes are attributed in each text; None for all."""
+        if self.classes is None:
+            return None
+        return 1 if self.classes == "predicted" else len(self.classes)
 
     def __call__(self, model: PreTrainedModel, batch: TokenBatch) -> TokenAttributions:
         """Attributions of a batch."""
         method = METHODS[self.name]
-        targets = {"targets": class_targets(model, self.classes)} if _has_targets(method) else {}
-        return method(model, batch, **self.options, **targets)
+        if not _has_targets(method):
+            return method(model, batch, **self.options)
+        indices = None if isinstance(self.classes, str) else self.classes
+        targets = class_targets(model, batch, indices)
+        return method(model, batch, **self.options, targets=targets)
 
 
 def attribution_method(
@@ -67,7 +78,7 @@ def attribution_method(
             integrated gradients need steps x classes backward passes.
         model: The model it is for.
         options: Some of the method's options; the others keep their defaults.
-        classes: "all", or some labels, for methods that attribute class by class.
+        classes: "all", "predicted", or some labels, for methods that attribute class by class.
 
     Raises:
         InvalidInputError: If there is no such method, option or class; the message lists those

@@ -24,7 +24,7 @@ def gradient_terms(
         model: A sequence classifier in eval mode.
         inputs: What it is called with, (b, T) each.
         change: What to do to the embeddings.
-        targets: float (K, C): for each of K outputs the weights of the logits in it.
+        targets: float (b, K, C): for each of K outputs of a text the weights of the logits in it.
 
     Returns:
         Logits (b, C), and for each token and output sum_e factor_e * d output / d vector_e,
@@ -37,7 +37,7 @@ def gradient_terms(
     length = inputs["input_ids"].shape[1]
     if length == 0:
         logits = model(**inputs).logits.detach()
-        nothing = logits.new_zeros(len(logits), 0, len(targets))
+        nothing = logits.new_zeros(len(logits), 0, targets.shape[1])
         return logits, nothing, nothing
     kept: list[tuple[Tensor, Tensor]] = []
 
@@ -55,7 +55,7 @@ def gradient_terms(
                 "the method 'occlusion'."
             )
         ((moved, factor),) = kept
-        outputs = logits @ targets.T
+        outputs = weighted(logits, targets)
         last = outputs.shape[1] - 1
         terms, sizes = [], []
         for k in range(outputs.shape[1]):
@@ -66,6 +66,11 @@ def gradient_terms(
     # Some models pad the text further on the right before they look it up (Longformer).
     terms_and_sizes = (torch.stack(parts, -1)[:, :length] for parts in (terms, sizes))
     return logits.detach(), *terms_and_sizes
+
+
+def weighted(logits: Tensor, targets: Tensor) -> Tensor:
+    """The outputs (b, K) that targets (b, K, C) make of logits (b, C)."""
+    return (targets @ logits.unsqueeze(-1)).squeeze(-1)
 
 
 @contextmanager

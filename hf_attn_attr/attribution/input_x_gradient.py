@@ -24,7 +24,7 @@ def input_x_gradient(
     Args:
         model: A sequence classifier in eval mode.
         batch: Its texts.
-        targets: float (K, C): for each of K outputs the weights of the logits in it.
+        targets: float (B, K, C): for each of K outputs of a text the weights of the logits in it.
 
     Raises:
         IncompatibleError: If the model does not look its tokens up exactly once, or its terms are

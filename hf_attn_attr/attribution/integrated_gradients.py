@@ -14,6 +14,7 @@ from .embedding_gradients import (
     embed,
     gradient_terms,
     replaced_embeddings,
+    weighted,
 )
 from .token_attributions import TokenAttributions
 from .token_batch import TokenBatch
@@ -39,7 +40,7 @@ def integrated_gradients(
     Args:
         model: A sequence classifier in eval mode.
         batch: Its texts.
-        targets: float (K, C): for each of K outputs the weights of the logits in it.
+        targets: float (B, K, C): for each of K outputs of a text the weights of the logits in it.
         steps: Points on the line: a forward pass each, and a backward pass per output.
         baseline: The vector of the padding token, of the mask token, zero, or the mean over the
             vocabulary.
@@ -57,11 +58,11 @@ def integrated_gradients(
     logits = model(**batch.inputs).logits
     empty = _toward(start, moves, start.new_zeros(len(moves)))
     with replaced_embeddings(model, lambda vectors: empty(vectors)[0]):
-        difference = (logits - model(**batch.inputs).logits) @ targets.T
+        difference = weighted(logits - model(**batch.inputs).logits, targets)
     tiny = torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp(min=1)
     scale = torch.maximum(difference.abs().amax(1), tiny)
 
-    terms = start.new_zeros(*moves.shape, len(targets))
+    terms = start.new_zeros(*moves.shape, targets.shape[1])
     error = torch.full_like(scale, float("inf"))
     wrong = torch.arange(len(moves), device=moves.device)
     for doubling in range(4):
@@ -92,12 +93,12 @@ def _integral(
     place = torch.arange(len(texts), device=texts.device).repeat_interleave(steps)
     point = ((1 + points) / 2).repeat(len(texts))
     weight = (weights / 2).repeat(len(texts))
-    total = start.new_zeros(len(texts), length, len(targets))
+    total = start.new_zeros(len(texts), length, targets.shape[1])
     for rows in _passes(len(place), batch.max_tokens // max(1, length)):
         chosen = texts[place[rows]]
         part = {name: value[chosen] for name, value in batch.inputs.items()}
         change = _toward(start, batch.owner[chosen] >= 0, point[rows])
-        _, terms, _ = gradient_terms(model, part, change, targets)
+        _, terms, _ = gradient_terms(model, part, change, targets[chosen])
         total.index_add_(0, place[rows], terms * weight[rows, None, None])
     return total
 

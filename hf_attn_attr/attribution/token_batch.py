@@ -28,12 +28,14 @@ class TokenBatch:
             and padding.
         replacements: Ids for a token that is taken away.
         max_tokens: Padded tokens per forward pass, for methods that need many.
+        classes: int64 (B,): the class to attribute in each text, where that is one of each.
     """
 
     inputs: Mapping[str, Tensor]
     owner: Tensor
     replacements: Replacements
     max_tokens: int = BATCH_TOKENS
+    classes: Tensor | None = None
 
     @property
     def real(self) -> Tensor:

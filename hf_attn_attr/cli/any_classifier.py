@@ -10,13 +10,14 @@ from .printing import answer, complain, count, working
 
 if TYPE_CHECKING:
     from ..data import LabelledTexts
+    from ..extraction import AttributionExtractor
 
 
 def run_model(
     model: str,
     texts: str | None,
     output: Path,
-    method: str,
+    attribution: Mapping[str, Any],
     text_column: str | None,
     training: Mapping[str, str | None],
     *,
@@ -24,7 +25,10 @@ def run_model(
     k: int,
     json_: bool,
 ) -> None:
-    """Extract, fold, save, and answer both questions; `training` are options that do not fit."""
+    """Extract, fold, save, and answer both questions.
+
+    `attribution` are arguments of `AttributionExtractor`, `training` options that do not fit.
+    """
     unfit = [option for option, value in training.items() if value is not None]
     if unfit or texts is None:
         raise InvalidInputError(
@@ -35,12 +39,10 @@ def run_model(
         from ..data import load_labelled
         from ..workflow import influence_of
 
-        classifier, tokenizer = load(model)
         read = load_labelled(texts, text_column=text_column, require_labels=False)
-        tell_cost(classifier, tokenizer, read, method)
-        extracted, matrix = influence_of(
-            classifier, tokenizer, read, output_dir=output, method=method, columns=columns
-        )
+        extractor = extractor_of(model, attribution)
+        tell_cost(extractor, read)
+        extracted, matrix = influence_of(extractor, read, output_dir=output, columns=columns)
         cut = sum(length > 0 for length in extracted["truncated"])
     facts = {
         "folder": str(output),
@@ -48,6 +50,13 @@ def run_model(
         "texts": {"rows": len(read.dataset), "dropped": read.dropped, "cut": cut},
     }
     answer(matrix, output, k, facts, [f"{model}: {count(read)}, {cut:,} cut"], json_=json_)
+
+
+def extractor_of(model: str, attribution: Mapping[str, Any]) -> "AttributionExtractor":
+    """The extractor of a classifier in a folder or on the Hub, with these arguments."""
+    from ..extraction import AttributionExtractor
+
+    return AttributionExtractor(*load(model), **attribution)
 
 
 def load(model: str) -> tuple[Any, Any]:
@@ -61,12 +70,10 @@ def load(model: str) -> tuple[Any, Any]:
     return classifier.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-def tell_cost(classifier: Any, tokenizer: Any, texts: "LabelledTexts", method: str) -> None:
+def tell_cost(extractor: "AttributionExtractor", texts: "LabelledTexts") -> None:
     """Say on standard error what an extraction will cost, where it takes more than one pass."""
     from ..cost import estimated_cost
-    from ..extraction import AttributionExtractor
 
-    extractor = AttributionExtractor(classifier, tokenizer, method)
     if extractor.method in ("contribution", "attention", "attention_rollout"):
         return
     cost = estimated_cost(extractor, texts.dataset["text"][:])

@@ -15,6 +15,8 @@ from ..errors import AttnAttrError, InvalidInputError
 from ..quiet import quiet_loading
 from .options import (
     BatchSize,
+    Classes,
+    ClassesOrPredicted,
     ClassWeights,
     EmbeddingMode,
     Epochs,
@@ -28,6 +30,7 @@ from .options import (
     LearningRate,
     Method,
     Model,
+    Option,
     Output,
     Preset,
     ProblemType,
@@ -46,6 +49,9 @@ from .options import (
     TrainOrModel,
     Unlabelled,
     Validation,
+    WindowOverlap,
+    WordRuleName,
+    attribution_arguments,
     config_fields,
     name_pairs,
     read_texts,
@@ -97,6 +103,10 @@ def run(
     model: Model = None,
     texts: Texts = None,
     method: Method = "auto",
+    option: Option = None,
+    classes: Classes = "all",
+    word_rule: WordRuleName = "pre_tokens",
+    window_overlap: WindowOverlap = None,
     validation: Validation = None,
     extra_train: ExtraTrain = None,
     unlabelled: Unlabelled = None,
@@ -135,18 +145,19 @@ def run(
     --model nothing is trained: reads --texts, writes influence/.
     Example: `hf-attn-attr run --train train.csv --validation dev.csv --output model`
     """
+    attribution = attribution_arguments(method, option, classes, word_rule, window_overlap)
     if model is not None:
         from .any_classifier import run_model
 
         given = {"--train": train, "--validation": validation, "--extra-train": extra_train}
         run_model(
-            model, texts, output, method, text_column, given, columns=columns, k=k, json_=json_
+            model, texts, output, attribution, text_column, given, columns=columns, k=k, json_=json_
         )
         return
-    if train is None or texts is not None or method != "auto":
+    if train is None or texts is not None or attribution != attribution_arguments():
         raise InvalidInputError(
-            "Give --train to train a classifier, or --model and --texts (and perhaps --method) for "
-            "one that is trained already."
+            "Give --train to train a classifier, or --model and --texts (and perhaps --method and "
+            "its options) for one that is trained already."
         )
     with working():
         from ..workflow import run as run_workflow
@@ -296,6 +307,10 @@ def extract(
     texts: Annotated[str, typer.Argument(help="Texts: a file or a Hub dataset.")],
     output: Output,
     method: Method = "auto",
+    option: Option = None,
+    classes: ClassesOrPredicted = "all",
+    word_rule: WordRuleName = "pre_tokens",
+    window_overlap: WindowOverlap = None,
     text_column: TextColumn = None,
     split: Split = None,
 ) -> None:
@@ -307,15 +322,17 @@ def extract(
     with working():
         from ..columns import save_columns
         from ..data import load_labelled
-        from ..extraction import extract as extract_columns
+        from ..extraction import extract_with
         from ..workflow import facts
-        from .any_classifier import load, tell_cost
+        from .any_classifier import extractor_of, tell_cost
 
-        classifier, tokenizer = load(model)
         read = load_labelled(texts, split=split, text_column=text_column, require_labels=False)
-        tell_cost(classifier, tokenizer, read, method)
-        columns = extract_columns(read.dataset, classifier, tokenizer, method=method)
-        save_columns(columns, output, facts(classifier, tokenizer, method, read, "other"))
+        extractor = extractor_of(
+            model, attribution_arguments(method, option, classes, word_rule, window_overlap)
+        )
+        tell_cost(extractor, read)
+        columns = extract_with(extractor, read.dataset)
+        save_columns(columns, output, facts(extractor, read, "other"))
     print_parts(
         count(read),
         f"Columns written to {output}. Next: hf-attn-attr fold {output} -o {model}",

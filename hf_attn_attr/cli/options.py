@@ -35,6 +35,34 @@ Method = Annotated[
         "integrated_gradients, input_x_gradient, attention or attention_rollout."
     ),
 ]
+Option = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        help="An option of the method: steps=N, baseline=pad|mask|zero|mean or max_error=X of "
+        "integrated_gradients, by=mask|delete of occlusion.",
+    ),
+]
+Classes = Annotated[
+    str, typer.Option(help="For gradient methods: all, or labels to attribute alone: A,B.")
+]
+ClassesOrPredicted = Annotated[
+    str,
+    typer.Option(
+        help="For gradient methods: all, predicted (of each text; such columns do not fold), or "
+        "labels to attribute alone: A,B."
+    ),
+]
+WordRuleName = Annotated[
+    str,
+    typer.Option(
+        "--word-rule", help="What a word is: pre_tokens (of the tokenizer) or whitespace."
+    ),
+]
+WindowOverlap = Annotated[
+    int | None,
+    typer.Option(help="Read long texts whole, in windows that share so many tokens. Default: cut."),
+]
 Validation = Annotated[
     str | None, typer.Option(help="Validation texts, likewise. Default: a tenth of --train.")
 ]
@@ -139,6 +167,29 @@ def name_pairs(label_map: str | None) -> dict[str, str] | None:
     return {old.strip(): new.strip() for old, _, new in pairs}
 
 
+def attribution_arguments(
+    method: str = "auto",
+    option: list[str] | None = None,
+    classes: str = "all",
+    word_rule: str = "pre_tokens",
+    window_overlap: int | None = None,
+) -> dict[str, Any]:
+    """Arguments of `AttributionExtractor` from the options of the command line."""
+    options: dict[str, Any] = {}
+    for setting in option or []:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise InvalidInputError(f"--option is {setting!r}; write NAME=VALUE.")
+        options[name] = _value(value)
+    return {
+        "method": method,
+        "options": options,
+        "classes": classes if classes in ("all", "predicted") else classes.split(","),
+        "word_rule": word_rule,
+        "window_overlap": window_overlap,
+    }
+
+
 def config_fields(settings: list[str] | None) -> dict[str, Any]:
     """Config fields from FIELD=VALUE: values are JSON where they can be, else text."""
     from ..models.configuration_self_attentive import SelfAttentiveConfig
@@ -155,11 +206,16 @@ def config_fields(settings: list[str] | None) -> dict[str, Any]:
             raise InvalidInputError(
                 f"--set is {setting!r}; write FIELD=VALUE with one of the fields {sorted(known)}."
             )
-        try:
-            fields[name] = json.loads(value, parse_constant=_not_a_number)
-        except ValueError:
-            fields[name] = value
+        fields[name] = _value(value)
     return fields
+
+
+def _value(text: str) -> Any:
+    """JSON where it can be, else text."""
+    try:
+        return json.loads(text, parse_constant=_not_a_number)
+    except ValueError:
+        return text
 
 
 def _not_a_number(name: str) -> None:

@@ -46,7 +46,8 @@ def answer(
     """
     method = matrix.manifest["method"]
     signed = method not in ("attention", "attention_rollout")
-    top_words = {label: matrix.top_words(label, k) for label in matrix.labels} if signed else {}
+    covered = matrix.manifest.get("classes", matrix.labels) if signed else []
+    top_words = {label: matrix.top_words(label, k) for label in covered}
     if json_:
         answers = {label: records(rows) for label, rows in top_words.items()}
         print_json({**facts, "top_words": answers})

@@ -154,6 +154,12 @@ def task_of(dataset: ExtractedDataset, label_names: Sequence[str] | None = None)
             f"The dataset lacks the columns {missing}; it has {list(features)}. "
             "Run `extract` on it first."
         )
+    if "attributed_class" in features:
+        raise InvalidInputError(
+            "Each text of the dataset has attributions of its predicted class alone. The mean over "
+            "texts chosen by their outcome would be no influence: extract with classes='all', or "
+            "with a list of labels."
+        )
     prediction = features["prediction"]
     if str(getattr(prediction, "dtype", "")).startswith("float"):
         return Task(tuple(label_names or ("value",)), "regression")

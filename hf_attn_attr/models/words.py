@@ -35,7 +35,7 @@ def word_spans(
     for token, (word_id, offset) in enumerate(zip(word_ids, offsets, strict=True)):
         if word_id is None and offset[0] == offset[1]:
             continue
-        start, end = _stripped(text, *offset)
+        start, end = bare(text, *offset)
         if start == end:
             blank = [*blank, token] if word_id == blank_id else [token]
             blank_id = word_id
@@ -59,8 +59,8 @@ def word_spans(
     return spans, owner
 
 
-def _stripped(text: str, start: int, end: int) -> Span:
-    """The slice without white space at its ends."""
+def bare(text: str, start: int, end: int) -> Span:
+    """The slice without white space at its ends; empty if it is nothing else."""
     while start < end and _is_space(text[start]):
         start += 1
     while start < end and _is_space(text[end - 1]):

@@ -22,10 +22,11 @@ from transformers import (
 )
 
 from ..batching import padded
+from ..classifier import class_probabilities
 from ..data import LabelledTexts
 from ..encoding import token_ids
 from ..errors import NonFiniteError
-from ..extraction import class_probabilities, measure_gauge
+from ..extraction import measure_gauge
 from ..files import canonical_json, sha256_of_bytes, write_bytes
 from ..metrics import (
     multi_label_metrics,

@@ -15,10 +15,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
 from ..batching import length_batches
+from ..classifier import class_probabilities, weights_digest
 from ..data import LabelledTexts
 from ..encoding import longest_text
 from ..errors import IncompatibleError, InvalidInputError
-from ..extraction import class_probabilities, weights_digest
 from ..files import canonical_json, replacing, sha256_of_bytes
 
 logger = logging.get_logger(__name__)

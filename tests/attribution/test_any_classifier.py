@@ -18,8 +18,8 @@ from hf_attn_attr import (
     fold,
 )
 from hf_attn_attr.attribution import METHODS
+from hf_attn_attr.classifier import evaluating
 from hf_attn_attr.encoding import encode, longest_text
-from hf_attn_attr.extraction import evaluating, provenance
 from hf_attn_attr.merging import merged
 from hf_attn_attr.workflow import facts
 
@@ -87,6 +87,28 @@ def test_other_problems_have_terms_of_their_raw_logits(problem, method):
                 row["probabilities"], model(ids).logits[0].sigmoid().tolist(), atol=1e-6
             )
     assert fold(columns, provenance={"method": method}).influence.shape[1] == labels
+
+
+@pytest.mark.parametrize("method", FOR_ALL)
+def test_a_text_of_special_tokens_alone(method):
+    model, words = build("bert"), tokenizer("wordpiece")
+    columns = extract(dataset(["[CLS] [SEP]", "[PAD]", "\n"]), model, words, method=method)
+    # Where they stand in the text they are words of it, as a reader sees them.
+    assert columns["words"][:] == [["[CLS]", "[SEP]"], ["[PAD]"], []]
+    for row in columns:
+        assert all(np.isfinite(values).all() for values in numbers(row))
+        assert sum(row["attention"] or [1]) == pytest.approx(1, abs=1e-5)
+
+
+def test_fused_attention_is_left_as_it_was():
+    model, words = build("bert"), tokenizer("wordpiece")
+    model.set_attn_implementation("sdpa")
+    fused = extract(dataset(), model, words, method="attention_rollout")
+    assert model.config._attn_implementation == "sdpa"
+    model.set_attn_implementation("eager")
+    plain = extract(dataset(), model, words, method="attention_rollout")
+    for one, other in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(one["attention"], other["attention"], atol=1e-6)
 
 
 def test_deleted_words_are_left_out_of_the_text():
@@ -165,9 +187,14 @@ def test_a_wrong_option_is_named(method, given, message):
 
 def test_options_are_part_of_provenance_and_so_of_the_cache():
     model, words = build("bert"), tokenizer("wordpiece")
-    default = provenance(model, words, "integrated_gradients")
+
+    def provenance(options=None):
+        extractor = AttributionExtractor(model, words, "integrated_gradients", options=options)
+        return extractor.provenance
+
+    default = provenance()
     assert default["options"] == {"steps": 50, "baseline": "pad", "max_error": 0.01}
-    assert default == provenance(model, words, "integrated_gradients", {"steps": 50})
+    assert default == provenance({"steps": 50})
     extracted = [
         extract(dataset(), model, words, method="integrated_gradients", options={"steps": steps})
         for steps in (3, 4, 3)
@@ -182,10 +209,11 @@ def test_some_classes_fold_to_the_same_influence_on_them(problem, method):
     model, words = build("bert", problem), tokenizer("wordpiece")
     texts = TEXTS * 3
     every = extract(dataset(texts), model, words, method=method)
-    full = fold(every, provenance=provenance(model, words, method))
+    full = fold(every, provenance=AttributionExtractor(model, words, method).provenance)
     some = extract(dataset(texts), model, words, method=method, classes=["love", "anger"])
     assert len(some[0]["attribution"]) == 2 * len(some[0]["words"])
-    found = fold(some, provenance=provenance(model, words, method, classes=["love", "anger"]))
+    extractor = AttributionExtractor(model, words, method, classes=["love", "anger"])
+    found = fold(some, provenance=extractor.provenance)
     assert found.labels == tuple(LABELS.values())
     assert found.manifest["classes"] == ["anger", "love"]
     np.testing.assert_allclose(found.influence[:, [0, 2]], full.influence[:, [0, 2]], atol=1e-6)
@@ -198,7 +226,7 @@ def test_some_classes_fold_to_the_same_influence_on_them(problem, method):
 def test_a_method_without_attention_folds_to_influence_alone():
     model, words = build("bert"), tokenizer("wordpiece")
     columns = extract(dataset([*TEXTS, ""]), model, words, method="occlusion")
-    matrix = fold(columns, provenance=provenance(model, words, "occlusion"))
+    matrix = fold(columns, provenance=AttributionExtractor(model, words, "occlusion").provenance)
     assert matrix.manifest["method"] == "occlusion"
     assert matrix.manifest["provenance"]["options"] == {"by": "mask"}
     assert np.isfinite(matrix.mean).all()
@@ -296,9 +324,10 @@ def test_facts_name_method_options_and_classes():
 
     model, words = build("bert"), tokenizer("wordpiece")
     texts = replace(load_labelled(load_sentences()), source="sentences")
-    found = facts(model, words, "auto", texts, "other")
+    found = facts(AttributionExtractor(model, words, "auto"), texts, "other")
     assert (found["method"], found["options"]) == ("occlusion", {"by": "mask"})
-    some = facts(model, words, "input_x_gradient", texts, "other", classes=["joy"])
+    extractor = AttributionExtractor(model, words, "input_x_gradient", classes=["joy"])
+    some = facts(extractor, texts, "other")
     assert some["classes"] == ["joy"]
 
 

@@ -55,9 +55,42 @@ def test_extract_and_fold_take_the_method_along(command, saved, tmp_path):
     assert InfluenceMatrix.from_pretrained(tmp_path).manifest["method"] == "input_x_gradient"
 
 
+def test_options_of_the_method_words_and_windows(command, saved, tmp_path):
+    status, _, err = command(
+        *(
+            "run",
+            "--model",
+            saved / "model",
+            "--texts",
+            saved / "texts.csv",
+            "-o",
+            tmp_path / "run",
+        ),
+        *("--method", "integrated_gradients", "--option", "steps=4", "--option", "baseline=mask"),
+        *("--classes", "joy,love", "--word-rule", "whitespace", "--window-overlap", 8, "--json"),
+    )
+    assert status == 0, err
+    assert "were cut" not in err
+    matrix = InfluenceMatrix.from_pretrained(tmp_path / "run")
+    origin = matrix.manifest["provenance"]
+    assert origin["options"] == {"steps": 4, "baseline": "mask", "max_error": 0.01}
+    assert (origin["classes"], origin["words"]) == (["joy", "love"], "whitespace")
+    assert origin["window"] == {"tokens": 128, "overlap": 8}
+    assert "film," in matrix.words
+
+    arguments = ["extract", saved / "model", saved / "texts.csv", "-o", tmp_path / "columns"]
+    given = ["--method", "input_x_gradient", "--classes", "predicted"]
+    assert command(*arguments, *given)[0] == 0
+    status, _, err = command("fold", tmp_path / "columns", "-o", tmp_path / "columns")
+    assert (status, "predicted class alone" in err) == (1, True)
+    status, _, err = command(*arguments, "--option", "steps")
+    assert (status, "write NAME=VALUE" in err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--train", "x.csv", "--window-overlap", "3"], "(and perhaps --method and its options)"),
         (["--model", "{model}"], "Give the texts to fold with --texts."),
         (["--model", "{model}", "--train", "x.csv"], "and leave out --train."),
         (["--texts", "x.csv"], "Give --train to train a classifier, or --model and --texts"),
