@@ -21,7 +21,7 @@ from transformers import (
 
 from hf_attn_attr import AttributionExtractor, IncompatibleError, extract
 
-from .zoo import TEXTS, tokenizer
+from .zoo import TEXTS, build, tokenizer
 
 WIDE = {
     "hidden_size": 16,
@@ -100,6 +100,16 @@ def test_attention_of_another_form_is_named(name, method):
     model, words = make(name)
     with pytest.raises(IncompatibleError, match=f"'{name}' model returned attentions of shapes"):
         AttributionExtractor(model, words, method).table(TEXTS)
+
+
+def test_input_x_gradient_is_refused_where_a_norm_follows_the_embeddings():
+    # DeBERTa v3: positions come in relative form alone, so the norm follows the bare vectors.
+    model = build("deberta", position_biased_input=False, type_vocab_size=0, layer_norm_eps=1e-12)
+    words = tokenizer("unigram")
+    with pytest.raises(IncompatibleError, match="a norm follows its embeddings"):
+        AttributionExtractor(model, words, "input_x_gradient").table(TEXTS)
+    columns = AttributionExtractor(model, words, "integrated_gradients").table(TEXTS)
+    assert max(columns["completeness_error"].to_pylist()) <= 0.01
 
 
 def test_a_head_that_reads_padding_is_refused():
