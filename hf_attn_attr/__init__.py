@@ -19,6 +19,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .attribution_pipeline import AttentionAttributionPipeline
     from .data import LabelledTexts, load_labelled
     from .extraction import AttributionExtractor, extract, measure_gauge
     from .influence import (
@@ -34,14 +35,13 @@ if TYPE_CHECKING:
         SelfAttentiveModel,
         SelfAttentiveOutput,
     )
-    from .models.pipeline_attention_attribution import AttentionAttributionPipeline
     from .tokenization import train_tokenizer
     from .training import TrainingResult, TrainingSettings, train
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "AttentionAttributionPipeline": ".models.pipeline_attention_attribution",
+    "AttentionAttributionPipeline": ".attribution_pipeline",
     "AttributionExtractor": ".extraction",
     "InfluenceAccumulator": ".influence",
     "InfluenceMatrix": ".influence",

@@ -40,6 +40,18 @@ def _register_models(auto: ModuleType) -> None:
     )
 
 
-def _register_pipeline(_: ModuleType) -> None:
-    # The module registers itself: it may be what is importing transformers.pipelines just now.
-    from .models import pipeline_attention_attribution  # noqa: F401
+def _register_pipeline(pipelines: ModuleType) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    from .attribution_pipeline import TASK, AttentionAttributionPipeline
+
+    registry = pipelines.PIPELINE_REGISTRY
+    known = registry.supported_tasks.get(TASK, {}).get("impl")
+    # One that came with a model as remote code serves that kind of model only.
+    if known is not AttentionAttributionPipeline:
+        registry.register_pipeline(
+            TASK,
+            pipeline_class=AttentionAttributionPipeline,
+            pt_model=AutoModelForSequenceClassification,
+            type="text",
+        )

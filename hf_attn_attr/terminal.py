@@ -95,8 +95,9 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
 
 def explanation(answer: dict[str, Any], text: str, console: Console) -> None:
-    """Print one pipeline answer: label, score, the text coloured by sign, and a table."""
-    console.print(Text(f"{printable(answer['label'])}  {answer['score']:.3f}", style="bold"))
+    """Print one pipeline answer: label, score, method, the text coloured by sign, and a table."""
+    title = Text(f"{printable(answer['label'])}  {answer['score']:.3f}", style="bold")
+    console.print(title.append(f"  {answer['method']}", style="not bold dim"))
     words = answer["words"]
     largest = max((abs(word["attribution"] or 0.0) for word in words), default=0.0)
     line, position = Text(), 0
@@ -106,20 +107,24 @@ def explanation(answer: dict[str, Any], text: str, console: Console) -> None:
         position = word["end"]
     line.append(printable(text[position:]))
     console.print(line)
+    if answer["truncated"]:
+        console.print(
+            f"{answer['truncated']:,} of {len(text):,} characters were not read: the text is too "
+            "long for the model."
+        )
     if not words:
         console.print("The text has no words; this is what the model says of nothing.")
         return
-    if text[position:].strip():
-        console.print(f"Read up to character {position:,} of {len(text):,}.")
     rows = [
-        (
-            word["word"],
-            _number(word["attribution"]),
-            f"{word['attention']:.3f}",
-        )
-        for word in sorted(words, key=lambda word: -abs(word["attribution"] or word["attention"]))
+        (word["word"], _number(word["attribution"]), _number(word["attention"], ".3f"))
+        for word in sorted(words, key=lambda word: -_strength(word))
     ]
     console.print(plain_table(("word", "attribution", "attention"), rows, ""))
+
+
+def _strength(word: dict[str, Any]) -> float:
+    known = word["attention"] if word["attribution"] is None else word["attribution"]
+    return abs(known)
 
 
 def _shade(attribution: float | None, largest: float) -> str:

@@ -15,8 +15,8 @@ STOREYS = (
     {"merging", "windows"},
     {"arrays"},
     {"extraction", "columns"},
-    {"training", "loading", "evaluation", "cost"},
-    {"workflow"},
+    {"training", "loading", "evaluation", "cost", "answering"},
+    {"workflow", "attribution_pipeline"},
     {"demonstration"},
     {"cli"},
 )

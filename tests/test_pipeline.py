@@ -1,4 +1,14 @@
-"""Pipelines: the stock one agrees with the model, ours says what each word did."""
+"""Pipelines: the stock one agrees with the model, ours say what each word did.
+
+Ours are two: that of the package, and that which travels with self-attentive models to where the
+package is not installed. What one says of such a model, the other says too.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +19,7 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertForSequenceClassification, pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
+import hf_attn_attr
 from hf_attn_attr import (
     SelfAttentiveConfig,
     SelfAttentiveForSequenceClassification,
@@ -16,6 +27,7 @@ from hf_attn_attr import (
     measure_gauge,
     train_tokenizer,
 )
+from hf_attn_attr.models import pipeline_attention_attribution as travelling
 from hf_attn_attr.tokenization import save_tokenizer
 
 UNSEEN = "Unseenwordshere"
@@ -80,10 +92,20 @@ def saved(tokenizer, tmp_path_factory):
     return {**kinds, "mlp": save("mlp", PROBLEMS[0], head_hidden_size=4)}
 
 
-@pytest.fixture(scope="module")
-def asked(saved):
+CLASSES = {
+    "of the package": hf_attn_attr.AttentionAttributionPipeline,
+    "travelling": travelling.AttentionAttributionPipeline,
+}
+
+
+@pytest.fixture(scope="module", params=CLASSES)
+def asked(saved, request):
     """The attention-attribution pipeline of each folder."""
-    return {name: pipeline("attention-attribution", model=path) for name, path in saved.items()}
+    chosen = CLASSES[request.param]
+    return {
+        name: pipeline("attention-attribution", model=path, pipeline_class=chosen)
+        for name, path in saved.items()
+    }
 
 
 @pytest.fixture(params=PROBLEMS)
@@ -198,11 +220,11 @@ def test_a_batch_answers_as_one_by_one(asked, rows, size):
             close(answer, pipe(text))
 
 
-def test_the_side_of_the_padding_does_not_matter(saved):
-    pipe = pipeline("attention-attribution", model=saved["single_label_classification"])
+def test_the_side_of_the_padding_does_not_matter(asked, monkeypatch):
+    pipe = asked["single_label_classification"]
     texts = [text for text in TEXTS if text.strip()]
     wanted = pipe(texts)
-    pipe.tokenizer.padding_side = "left"
+    monkeypatch.setattr(pipe.tokenizer, "padding_side", "left")
     for answer, other in zip(pipe(texts, batch_size=len(texts)), wanted, strict=True):
         close(answer, other)
 
@@ -224,15 +246,17 @@ def test_datasets_and_generators_are_read_lazily_in_order(asked):
             close(answer, other)
 
 
-def test_a_head_with_a_hidden_layer_has_attention_but_no_attribution(asked):
-    for batch_size in (1, 3):
-        for text, answer in zip(TEXTS, asked["mlp"](TEXTS, batch_size=batch_size), strict=True):
-            assert [word["attribution"] for word in answer["words"]] == [None] * len(
-                answer["words"]
-            )
-            if text.strip():
-                attention = [word["attention"] for word in answer["words"]]
-                assert sum(attention) == pytest.approx(1, abs=1e-6)
+def test_a_head_with_a_hidden_layer_has_attention_but_no_exact_attribution(saved):
+    for chosen, options in zip(CLASSES.values(), ({"method": "attention"}, {}), strict=True):
+        pipe = pipeline(
+            "attention-attribution", model=saved["mlp"], pipeline_class=chosen, **options
+        )
+        for batch_size in (1, 3):
+            for text, answer in zip(TEXTS, pipe(TEXTS, batch_size=batch_size), strict=True):
+                assert all(word["attribution"] is None for word in answer["words"])
+                if text.strip():
+                    attention = [word["attention"] for word in answer["words"]]
+                    assert sum(attention) == pytest.approx(1, abs=1e-6)
 
 
 def test_long_texts_are_cut_at_the_models_length(asked):
@@ -259,11 +283,81 @@ def test_what_cannot_be_asked_is_named(asked, inputs, options, message):
         asked["single_label_classification"](inputs, **options)
 
 
-def test_a_model_of_another_kind_is_refused(tokenizer):
+def test_both_pipelines_answer_alike(saved, problem):
+    pipes = [
+        pipeline("attention-attribution", model=saved[problem], pipeline_class=chosen)
+        for chosen in CLASSES.values()
+    ]
+    for text in TEXTS:
+        close(*(pipe(text) for pipe in pipes))
+
+
+def test_the_travelling_pipeline_refuses_a_model_of_another_kind(tokenizer):
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
         intermediate_size=8,
     )  # fmt: skip
     model = BertForSequenceClassification(config)
     with pytest.raises(ValueError, match="for self_attentive models; this one is 'bert'"):
-        pipeline("attention-attribution", model=model, tokenizer=tokenizer)
+        CLASSES["travelling"](model=model, tokenizer=tokenizer)
+
+
+@pytest.fixture(scope="module")
+def published(saved, tmp_path_factory):
+    """A folder as it lies on the Hub: the code beside the weights, and the config names it."""
+    folder = tmp_path_factory.mktemp("published") / "model"
+    shutil.copytree(saved["single_label_classification"], folder)
+    for source in Path(travelling.__file__).parent.glob("*.py"):
+        shutil.copy(source, folder)
+    config = json.loads((folder / "config.json").read_text())
+    modeling = "modeling_self_attentive.SelfAttentiveForSequenceClassification"
+    config["auto_map"] = {
+        "AutoConfig": "configuration_self_attentive.SelfAttentiveConfig",
+        "AutoModelForSequenceClassification": modeling,
+    }
+    config["custom_pipelines"] = {
+        "attention-attribution": {
+            "impl": "pipeline_attention_attribution.AttentionAttributionPipeline",
+            "pt": ["AutoModelForSequenceClassification"],
+            "type": "text",
+        }
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_the_travelling_pipeline_works_where_the_package_is_not(published, saved, tmp_path):
+    code = (
+        "import sys, json\n"
+        "sys.modules['hf_attn_attr'] = None  # importing it fails\n"
+        "from transformers import pipeline\n"
+        "ask = pipeline('attention-attribution', model=sys.argv[1], trust_remote_code=True)\n"
+        "print(json.dumps(ask(json.loads(sys.argv[2]), batch_size=2)))\n"
+    )
+    texts = [TEXTS[0], TEXTS[2], ""]
+    done = subprocess.run(
+        [sys.executable, "-c", code, published, json.dumps(texts)],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    wanted = pipeline("attention-attribution", model=saved["single_label_classification"])
+    for text, answer in zip(texts, json.loads(done.stdout), strict=True):
+        close(answer, wanted(text))
+
+
+def test_with_the_package_a_published_folder_needs_no_trust(published):
+    pipe = pipeline(
+        "attention-attribution",
+        model=str(published),
+        pipeline_class=hf_attn_attr.AttentionAttributionPipeline,
+    )
+    assert pipe(TEXTS[0], method="occlusion")["method"] == "occlusion"
+
+
+def test_a_saved_pipeline_is_model_and_tokenizer_and_runs_no_code(asked, saved, tmp_path):
+    pipe = pipeline("attention-attribution", model=saved["multi_label_classification"])
+    pipe.save_pretrained(tmp_path)
+    assert not list(tmp_path.glob("*.py"))
+    again = pipeline("attention-attribution", model=str(tmp_path))
+    for text in TEXTS:
+        close(again(text), asked["multi_label_classification"](text))

@@ -77,6 +77,30 @@ def test_auto_classes_and_pipelines_know_the_model(run_result, first):
     }
 
 
+def test_the_pipeline_of_every_classifier_takes_the_place_of_a_travelling_one(monkeypatch):
+    import transformers.pipelines
+
+    from hf_attn_attr import AttentionAttributionPipeline, registration
+    from hf_attn_attr.models import pipeline_attention_attribution as travelling
+
+    tasks = transformers.pipelines.PIPELINE_REGISTRY.supported_tasks
+    task = travelling.TASK
+    earlier = {**tasks[task], "impl": travelling.AttentionAttributionPipeline}
+    monkeypatch.setitem(tasks, task, earlier)
+    registration._register_pipeline(transformers.pipelines)
+    assert tasks[task]["impl"] is AttentionAttributionPipeline
+
+
+def test_a_pipeline_that_is_not_built_needs_no_datasets():
+    loaded = python(
+        "import hf_attn_attr, sys\nfrom transformers import pipeline\n"
+        "from transformers.pipelines import PIPELINE_REGISTRY\n"
+        "assert 'attention-attribution' in PIPELINE_REGISTRY.supported_tasks\n"
+        "print(*{m.split('.')[0] for m in sys.modules})"
+    )
+    assert not {"datasets", "pyarrow", "pandas"} & set(loaded.split())
+
+
 def test_every_public_name_exists_and_is_listed():
     import hf_attn_attr
 

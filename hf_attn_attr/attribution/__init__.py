@@ -54,10 +54,15 @@ class AttributionMethod:
             return None
         return 1 if self.classes == "predicted" else len(self.classes)
 
+    @property
+    def by_class(self) -> bool:
+        """Whether it attributes class by class, so that fewer classes cost less."""
+        return _has_targets(METHODS[self.name])
+
     def __call__(self, model: PreTrainedModel, batch: TokenBatch) -> TokenAttributions:
         """Attributions of a batch."""
         method = METHODS[self.name]
-        if not _has_targets(method):
+        if not self.by_class:
             return method(model, batch, **self.options)
         indices = None if isinstance(self.classes, str) else self.classes
         targets = class_targets(model, batch, indices)

@@ -43,9 +43,9 @@ def input_x_gradient(
 
 def _require_meaning(model: PreTrainedModel, terms: Tensor, sizes: Tensor) -> None:
     """Refuse terms (tokens, K) that cancel to nothing, all of them, within `sizes`."""
-    # A sum of E numbers of either sign is about 1/sqrt(E) of its size, a few percent; that twenty
-    # sums should all be below a thousandth does not happen by chance.
-    if terms.numel() >= 20 and bool((terms.abs() < 1e-3 * sizes).all()):
+    # A sum of E numbers of either sign is about 1/sqrt(E) of its size, a few percent; that all
+    # tokens of a text, three at least, should be below a thousandth does not happen by chance.
+    if len(terms) >= 3 and bool((terms.abs() < 1e-3 * sizes).all()):
         raise IncompatibleError(
             f"Input x gradient says nothing about this {model.config.model_type!r} model: a norm "
             "follows its embeddings, so the length of a token's vector has no effect and all terms "

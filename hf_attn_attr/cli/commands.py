@@ -424,27 +424,36 @@ def word(folder: Folder, word: str, json_: Json = False) -> None:
 
 @app.command()
 def explain(
-    folder: Folder,
+    model: Annotated[str, typer.Argument(help="Folder of a model, or a Hub classifier.")],
     text: str,
+    method: Method = "auto",
     label: Annotated[
         str | None, typer.Option(help="Ask about this label, not the predicted one.")
     ] = None,
+    option: Option = None,
+    word_rule: WordRuleName = "pre_tokens",
+    window_overlap: WindowOverlap = None,
     json_: Json = False,
 ) -> None:
     """What did each word of one text do?
 
-    Reads a model folder; prints the text and a table, writes nothing.
+    Reads a model; prints the text and a table, writes nothing.
     Example: `hf-attn-attr explain model "What a lovely day"`
     """
     with working():
         from transformers import pipeline
 
-        model, tokenizer = _model(folder)
-        ask = pipeline("attention-attribution", model=model, tokenizer=tokenizer)
-        try:
-            found = ask(text, label=label)
-        except ValueError as error:  # an unknown label, or a text that is none
-            raise InvalidInputError(str(error)) from error
+        from .any_classifier import load
+
+        attribution = attribution_arguments(
+            method, option, word_rule=word_rule, window_overlap=window_overlap
+        )
+        del attribution["classes"]  # the label's alone
+        classifier, tokenizer = load(model)
+        ask = pipeline(
+            "attention-attribution", model=classifier, tokenizer=tokenizer, **attribution
+        )
+        found = ask(text, label=label)
     if json_:
         print_json(found)
         return

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .words import word_spans
+from .words import require_text, word_spans
 
 TASK = "attention-attribution"
 
@@ -48,13 +48,7 @@ class AttentionAttributionPipeline(Pipeline):
 
     def preprocess(self, inputs: str, **_: Any) -> dict[str, Any]:
         """Token ids of one text and its words."""
-        if not isinstance(inputs, str):
-            raise ValueError(f"Give a text as a string, not {type(inputs).__name__}: {inputs!r}.")
-        if any("\ud800" <= character <= "\udfff" for character in inputs):
-            raise ValueError(
-                "The text has a lone surrogate, which is no character. Repair or remove it, e.g. "
-                "with text.encode('utf-8', 'replace').decode()."
-            )
+        require_text(inputs)
         config = self.model.config
         limit = min(self.tokenizer.model_max_length, getattr(config, "max_length", None) or 10**9)
         encoded = self.tokenizer(

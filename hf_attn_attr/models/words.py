@@ -6,6 +6,21 @@ from collections.abc import Sequence
 Span = tuple[int, int]
 
 
+def require_text(text: object) -> None:
+    """Refuse what is no text.
+
+    Raises:
+        ValueError: If it is not a string, or one with a lone surrogate.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"Give a text as a string, not {type(text).__name__}: {text!r}.")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(
+            "The text has a lone surrogate, which is no character. Repair or remove it, e.g. with "
+            "text.encode('utf-8', 'replace').decode()."
+        )
+
+
 def word_spans(
     text: str, word_ids: Sequence[int | None], offsets: Sequence[Span]
 ) -> tuple[list[Span], list[int]]:

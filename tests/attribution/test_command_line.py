@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import BertModel
+from transformers import BertModel, pipeline
 
 from hf_attn_attr import AttributionExtractor, InfluenceMatrix, InvalidInputError
 from hf_attn_attr.cost import estimated_cost
@@ -85,6 +85,45 @@ def test_options_of_the_method_words_and_windows(command, saved, tmp_path):
     assert (status, "predicted class alone" in err) == (1, True)
     status, _, err = command(*arguments, "--option", "steps")
     assert (status, "write NAME=VALUE" in err) == (1, True)
+
+
+def test_explain_answers_as_the_pipeline_does(command, saved):
+    model, text = str(saved / "model"), "I love this dreadful film"
+    ask = pipeline("attention-attribution", model=model)
+    for options in ({}, {"method": "input_x_gradient", "label": "anger"}, {"method": "attention"}):
+        given = [part for name, value in options.items() for part in (f"--{name}", value)]
+        wanted = ask(text, **options)
+        found = command("explain", model, text, *given, "--json").json
+        assert found.keys() == wanted.keys()
+        assert (found["label"], found["method"]) == (wanted["label"], wanted["method"])
+        for word, other in zip(found["words"], wanted["words"], strict=True):
+            assert word == pytest.approx(other, abs=1e-6)
+        status, out, err = command("explain", model, text, *given)
+        assert (status, err) == (0, "")
+        for shown in (text, found["label"], found["method"], *found["words"][4]["word"]):
+            assert shown in out
+        missing = [
+            name for name in ("attention", "attribution") if wanted["words"][0][name] is None
+        ]
+        assert out.count(" - ") + out.count(" -\n") == len(missing) * len(wanted["words"])
+
+
+def test_explain_says_what_it_did_not_read_and_what_it_cannot_do(command, saved):
+    model = saved / "model"
+    assert "characters were not read" in command("explain", model, "fine " * 300).out
+    whole = ("--window-overlap", 8, "--word-rule", "whitespace", "--option", "by=delete", "--json")
+    answer = command("explain", model, "fine, " * 300, *whole).json
+    assert (answer["truncated"], answer["words"][-1]["word"]) == (0, "fine,")
+    assert len(answer["words"]) == 300
+    assert "no words" in command("explain", model, "").out
+    for arguments, message in (
+        (["--label", "hate"], "no label 'hate'. It has ['anger', 'joy', 'love']"),
+        (["--method", "magic"], "no method 'magic'"),
+        (["--method", "contribution"], "no exact contributions"),
+        (["--option", "steps=3"], "no option 'steps'"),
+    ):
+        status, out, err = command("explain", model, "fine", *arguments)
+        assert (status, out, message in err) == (1, "", True), err
 
 
 @pytest.mark.parametrize(

@@ -106,17 +106,16 @@ def build(name, problem="single_label_classification", **fields):
         "num_attention_heads": 2,
         "intermediate_size": 24,
         "max_position_embeddings": 128,
+        **fields,
     }
     torch.manual_seed(0)
     if name == "bert":
-        model = BertForSequenceClassification(BertConfig(**common, **wide, **fields))
+        model = BertForSequenceClassification(BertConfig(**common, **wide))
     elif name == "roberta":
-        model = RobertaForSequenceClassification(RobertaConfig(**common, **wide, **fields))
+        model = RobertaForSequenceClassification(RobertaConfig(**common, **wide))
     elif name == "deberta":
         model = DebertaV2ForSequenceClassification(
-            DebertaV2Config(
-                **common, **wide, relative_attention=True, pos_att_type=["p2c", "c2p"], **fields
-            )
+            DebertaV2Config(**common, **wide, relative_attention=True, pos_att_type=["p2c", "c2p"])
         )
     elif name == "distilbert":
         model = DistilBertForSequenceClassification(
@@ -128,7 +127,7 @@ def build(name, problem="single_label_classification", **fields):
     elif name == "modernbert":
         special = {"cls_token_id": 0, "bos_token_id": 0, "sep_token_id": 2, "eos_token_id": 2}
         model = ModernBertForSequenceClassification(
-            ModernBertConfig(**common, **wide, **special, local_attention=8, **fields)
+            ModernBertConfig(**common, **wide, **special, local_attention=8)
         )
     elif name == "gpt2":
         model = GPT2ForSequenceClassification(
