@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .classifier import problem_type
-from .errors import IncompatibleError, InvalidInputError
+from .errors import InvalidInputError
 from .extraction import AttributionExtractor
 
 # Arguments of the extractor that are not handed through: texts come as such, not in a column, and
@@ -66,11 +66,6 @@ def answering_extractor(
     given = {"method": "auto", "context": False, **arguments}
     extractor = AttributionExtractor(model, tokenizer, **given)
     labels = extractor.labels
-    if problem_type(model) == "regression" and len(labels) > 1:
-        raise IncompatibleError(
-            f"The model predicts {len(labels)} values at once, {labels}; an answer is about one. "
-            "Choose a model of one value, or a classifier."
-        )
     if label is not None and label not in labels:
         raise InvalidInputError(f"The model has no label {label!r}. It has {labels}.")
     if len(labels) == 1 or not extractor.attribute.by_class:

@@ -28,7 +28,7 @@ from .encoding import (
     segments,
     token_ids,
 )
-from .errors import InvalidInputError
+from .errors import IncompatibleError, InvalidInputError
 from .files import sha256_of_bytes
 from .merging import WordRows, in_order, joined, merged
 from .tokenization import canonical_tokenizer_json
@@ -76,7 +76,8 @@ class AttributionExtractor:
     Raises:
         InvalidInputError: For an unknown method, option, class or word rule, an overlap as long as
             a window, or a tokenizer that is not a fast one.
-        IncompatibleError: If neither model nor tokenizer has a padding token.
+        IncompatibleError: If neither model nor tokenizer has a padding token, or the model predicts
+            several values.
     """
 
     def __init__(
@@ -98,6 +99,12 @@ class AttributionExtractor:
                 f"{type(tokenizer).__name__} is not a fast tokenizer, so its words cannot be found "
                 "in the text. Load the tokenizer with AutoTokenizer.from_pretrained(...)."
             )
+        self.labels = label_names(model)
+        if problem_type(model) == "regression" and len(self.labels) > 1:
+            raise IncompatibleError(
+                f"The model predicts {len(self.labels)} values at once, {self.labels}; columns are "
+                "of one value, or of classes. Choose a model of one value, or a classifier."
+            )
         self.model = model
         self.tokenizer = tokenizer
         self.attribute: AttributionMethod = attribution_method(method, model, options, classes)
@@ -111,7 +118,6 @@ class AttributionExtractor:
         self.max_length = longest_text(model, tokenizer)
         self.word_rule = checked_rule(word_rule)
         self.window_overlap = self._checked_overlap(window_overlap)
-        self.labels = label_names(model)
         self._columns = Columns(
             self.method,
             self.labels,

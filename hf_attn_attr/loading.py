@@ -61,7 +61,7 @@ def load_classifier(
     Raises:
         InvalidInputError: If there is no such model, it has no trained classification head, or its
             tokenizer is not a fast one.
-        CorruptArtifactError: As for `load_model`.
+        CorruptArtifactError: As for `load_model`; of any model, if a weight is not finite.
     """
     name = str(name_or_folder)
     config = Path(name) / CONFIG
@@ -89,6 +89,7 @@ def load_classifier(
             f"{name} has no fast tokenizer ({type(tokenizer).__name__}), so its words cannot be "
             "found in the text. Save it with one."
         )
+    _require_finite(model, name)
     return model.eval(), tokenizer
 
 
@@ -119,12 +120,16 @@ def _model(folder: Path) -> SelfAttentiveForSequenceClassification:
                 f"{path} does not fit its config: {kind} {sorted(map(str, report[kind]))}. Train "
                 "or fetch it again."
             )
+    _require_finite(model, path)
+    return model.eval()
+
+
+def _require_finite(model: PreTrainedModel, where: str | Path) -> None:
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise CorruptArtifactError(
-                f"{path} has NaN or infinity in {name}. Train or fetch it again."
+                f"{where} has NaN or infinity in {name}. Train or fetch it again."
             )
-    return model.eval()
 
 
 def _tokenizer(folder: Path, config: SelfAttentiveConfig) -> PreTrainedTokenizerFast:

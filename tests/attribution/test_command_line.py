@@ -8,7 +8,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertModel, pipeline
 
-from hf_attn_attr import AttributionExtractor, InfluenceMatrix, InvalidInputError
+from hf_attn_attr import (
+    AttributionExtractor,
+    CorruptArtifactError,
+    InfluenceMatrix,
+    InvalidInputError,
+)
 from hf_attn_attr.cost import estimated_cost
 from hf_attn_attr.loading import load_classifier
 
@@ -174,6 +179,16 @@ def test_the_cost_counts_the_passes_that_are_made(monkeypatch):
         assert cost.texts == len(texts)
         assert cost.seconds > 0
     assert torch.is_grad_enabled()
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    model = build("bert")
+    with torch.no_grad():
+        model.classifier.bias[1] = torch.inf
+    model.save_pretrained(tmp_path)
+    tokenizer("wordpiece").save_pretrained(tmp_path)
+    with pytest.raises(CorruptArtifactError, match=r"NaN or infinity in classifier\.bias"):
+        load_classifier(tmp_path)
 
 
 def test_weights_in_a_pickle_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Small real classifiers of several architectures, with real tokenizers of three kinds."""
 
+import re
 from functools import cache
 
 import torch
@@ -47,36 +48,49 @@ TOKENIZER_OF = {
 ENCODERS = ["bert", "distilbert", "roberta", "modernbert", "deberta"]
 
 
+def pieces(start="", inside=""):
+    """Word pieces of the texts, the same in every process, which a trainer's are not."""
+    words = {word for text in TEXTS for word in re.findall(r"\w+|[^\w\s]", text.lower())}
+    words |= {"I", "What"}
+    found = {start + character for word in words for character in word}
+    found |= {inside + character for word in words for character in word}
+    for word in words:
+        found |= {start + word[:3], *(inside + word[at : at + 3] for at in range(3, len(word), 3))}
+    return sorted(found)
+
+
 @cache
 def tokenizer(kind):
-    """A tokenizer trained on the texts: wordpiece, bytes (BPE), unigram or words (ours)."""
+    """A tokenizer that knows the texts: wordpiece, bytes (BPE), unigram or words (ours)."""
     if kind == "words":
         return train_tokenizer(TEXTS * 2, unknown="pieces")
     if kind == "wordpiece":
         names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-        backend = Tokenizer(models.WordPiece(unk_token=names["unk"]))
+        vocabulary = dict.fromkeys([*names.values(), *pieces(inside="##")])
+        vocabulary = {piece: number for number, piece in enumerate(vocabulary)}
+        backend = Tokenizer(models.WordPiece(vocabulary, unk_token=names["unk"]))
         backend.normalizer = normalizers.BertNormalizer()
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer
-        extra = {"vocab_size": 90}
     else:
         # RoBERTa counts positions from the padding index on, so it must be 1 as in the config.
         names = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>", "mask": "<mask>"}
         if kind == "bytes":
             backend = Tokenizer(models.BPE())
             backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-            trainer = trainers.BpeTrainer
-            extra = {"vocab_size": 300, "initial_alphabet": pre_tokenizers.ByteLevel.alphabet()}
+            trainer = trainers.BpeTrainer(
+                special_tokens=list(names.values()),
+                show_progress=False,
+                vocab_size=300,
+                initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            )
+            backend.train_from_iterator(TEXTS, trainer)
         else:
-            backend = Tokenizer(models.Unigram())
+            scores = dict.fromkeys(names.values(), 0.0)
+            scores |= {piece: -8.0 + len(piece) for piece in ["▁", *pieces(start="▁")]}
+            backend = Tokenizer(models.Unigram(list(scores.items()), unk_id=3))
             backend.normalizer = normalizers.NFKC()
             backend.pre_tokenizer = pre_tokenizers.Metaspace()
-            trainer = trainers.UnigramTrainer
-            extra = {"vocab_size": 80, "unk_token": "<unk>"}
-    special = list(names.values())
-    backend.train_from_iterator(
-        TEXTS, trainer(special_tokens=special, show_progress=False, **extra)
-    )
+    backend.add_special_tokens(list(names.values()))
     cls, sep = names["cls"], names["sep"]
     backend.post_processor = processors.TemplateProcessing(
         single=f"{cls} $A {sep}",
