@@ -72,7 +72,7 @@ def _influence(
         _sum(totals, "attribution_times_count", shape),
         squares,
     )
-    variance, degrees = statistics.moderated_variance(residuals, documents)
+    variance, degrees = statistics.moderated_variance(mean, residuals, documents)
     error = statistics.standard_error(variance, documents, occurrences)
     low, high = statistics.interval(mean, error, degrees)
     influence = statistics.shrunk(mean, documents)
