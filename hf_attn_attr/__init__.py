@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from .data import LabelledTexts, load_labelled
     from .extraction import AttributionExtractor, extract, measure_gauge
     from .influence import (
+        AssociationTable,
         InfluenceAccumulator,
         InfluenceMatrix,
+        association,
         attention_matrix,
         class_matrix,
         fold,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AssociationTable": ".influence",
     "AttentionAttributionPipeline": ".attribution_pipeline",
     "AttributionExtractor": ".extraction",
     "InfluenceAccumulator": ".influence",
@@ -52,6 +55,7 @@ _HOME = {
     "SelfAttentiveOutput": ".models.modeling_self_attentive",
     "TrainingResult": ".training",
     "TrainingSettings": ".training",
+    "association": ".influence",
     "attention_matrix": ".influence",
     "class_matrix": ".influence",
     "extract": ".extraction",
@@ -63,6 +67,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AssociationTable",
     "AttentionAttributionPipeline",
     "AttnAttrError",
     "AttributionExtractor",
@@ -80,6 +85,7 @@ __all__ = [
     "SelfAttentiveOutput",
     "TrainingResult",
     "TrainingSettings",
+    "association",
     "attention_matrix",
     "class_matrix",
     "extract",

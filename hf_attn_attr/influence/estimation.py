@@ -31,6 +31,7 @@ def estimate(
         "attention_ratio": statistics.ratio(relative_attention[:, 0], occurrences),
         "association_q_value": undefined,
         "log_odds": undefined,
+        "log_odds_standard_error": undefined,
         **_influence(totals, shape, _attributed(description)),
         **_joint(totals, shape),
     }

@@ -77,7 +77,7 @@ def fold(
         method=str((provenance or {}).get("method") or _method(dataset)),
         classes=(provenance or {}).get("classes"),
     )
-    for first_row, batch in _batches(dataset, batch_size):
+    for first_row, batch in batches(dataset, batch_size):
         accumulator.update(batch, first_row=first_row)
     return accumulator.finalize(provenance)
 
@@ -104,7 +104,7 @@ def attention_matrix(
     nothing: IntArray = np.zeros(0, np.int64)
     parts: list[tuple[IntArray, IntArray, FloatArray]] = [(nothing, nothing, np.zeros(0))]
     n_texts = 0
-    for first_row, batch in _batches(dataset, batch_size):
+    for first_row, batch in batches(dataset, batch_size):
         words = read_words(batch, first_row)
         pairs = group_words(words, rule)
         rows = np.array([ids.setdefault(word, len(ids)) for word in pairs.words], np.int64)
@@ -132,7 +132,7 @@ def class_matrix(dataset: ExtractedDataset, *, batch_size: int = BATCH_SIZE) -> 
     if problem_type == "regression":
         raise InvalidInputError("The dataset is of a regression model, which has no classes.")
     parts = [np.zeros((0, len(labels)))]
-    for first_row, batch in _batches(dataset, batch_size):
+    for first_row, batch in batches(dataset, batch_size):
         words = read_words(batch, first_row)
         probabilities = read_probabilities(batch, words, len(labels), problem_type)
         assert probabilities is not None
@@ -200,7 +200,8 @@ def _attention(batch: pa.Table, words: Words) -> FloatArray:
     return np.zeros(0) if attention is None else attention
 
 
-def _batches(dataset: ExtractedDataset, batch_size: int) -> Iterator[tuple[int, pa.Table]]:
+def batches(dataset: ExtractedDataset, batch_size: int) -> Iterator[tuple[int, pa.Table]]:
+    """Batches in Arrow, each with the number of its first row."""
     first_row = 0
     for batch in dataset.with_format("arrow").iter(batch_size=batch_size):
         yield first_row, batch

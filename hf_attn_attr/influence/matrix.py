@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from . import statistics, storage
 from .exact import FloatArray, IntArray
 from .storage import COLUMNS, NUMBERS, PER_WORD
 from .words import WordRule
+
+if TYPE_CHECKING:
+    from .association_table import AssociationTable
 
 # Measures with a sign rank from the most positive or from the most negative; the others do not.
 _SIGNED = ("lower_bound", "influence", "mean", "word_part", "context_part", "npmi", "log_odds")
@@ -59,14 +62,16 @@ class InfluenceRecord:
     standard_error: float
     degrees_of_freedom: float
     attention_ratio: float
+    log_odds_standard_error: float
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class InfluenceMatrix:
     """How much each word influences each class, with error bars. W words, C labels.
 
-    Arrays are float64 (W, C) unless said otherwise, and read-only. NaN means undefined. To fill in
-    columns or checks later, use `dataclasses.replace`.
+    Arrays are float64 (W, C) unless said otherwise, and read-only. NaN means undefined. What the
+    data say of the same words comes in by `with_association`; to fill in other columns or checks
+    later, use `dataclasses.replace`.
 
     Attributes:
         words: Keys of the words, sorted by code point.
@@ -86,14 +91,17 @@ class InfluenceMatrix:
         p_class_given_word: `joint` over the mean attention mass of the word.
         lift: P(word, class) / (P(word) P(class)).
         npmi: Normalised pointwise mutual information, in [-1, 1].
-        log_odds: Association of word and gold label in the data; NaN until evaluated.
-        association_q_value: Its permutation test, corrected for many tests; NaN until evaluated.
+        log_odds: Log-odds of the word in texts with the gold label against texts without: what the
+            data say, without the model (see `association`); NaN until filled in.
+        association_q_value: Whether word and gold label go together more than by chance,
+            corrected for many tests; NaN until filled in, and for words too rare to test.
         mean: Mean attribution per occurrence in logits (centred over the classes of a single-label
             model), for regression in units of the target.
         standard_error: Error of `mean`, texts as units; NaN below 3 texts.
         degrees_of_freedom: Of the t-interval, (W,).
         attention_ratio: Mean attention relative to uniform attention, (W,): corrected for the
             length of the texts, which `joint` is not.
+        log_odds_standard_error: Of `log_odds`.
         manifest: What the matrix is of: labels, problem_type, method, word_rule, texts,
             empty_texts, words, distinct_words, provenance, checks.
 
@@ -123,6 +131,7 @@ class InfluenceMatrix:
     standard_error: FloatArray
     degrees_of_freedom: FloatArray
     attention_ratio: FloatArray
+    log_odds_standard_error: FloatArray
     manifest: dict[str, Any]
 
     def __post_init__(self) -> None:
@@ -186,7 +195,7 @@ class InfluenceMatrix:
             InvalidInputError: If the label or the measure is unknown, the measure is undefined in
                 this matrix, or a measure without sign should rank negatives.
         """
-        column = self._label_index(label)
+        column = self.label_index(label)
         values = self._ranking(by, column, negative)
         listed = ~np.isnan(values) & (self.document_count >= min_documents)
         if by in _SIGNED:
@@ -212,7 +221,7 @@ class InfluenceMatrix:
         Raises:
             InvalidInputError: If the word or the label is unknown.
         """
-        row, column = np.array([self._word_index(word)]), np.array([self._label_index(label)])
+        row, column = np.array([self._word_index(word)]), np.array([self.label_index(label)])
         record: dict[Any, Any] = self._frame(row, column).to_dict("records")[0]
         return InfluenceRecord(**record)
 
@@ -257,6 +266,41 @@ class InfluenceMatrix:
                 "evidence_other": there["evidence"],
             }
         )
+
+    def with_association(self, table: "AssociationTable") -> "InfluenceMatrix":
+        """A matrix that also says what the data say: log-odds and q-values of gold labels.
+
+        Words and labels are matched by name; what the table lacks stays NaN. The manifest's checks
+        get an entry "association" that says which texts were tested.
+
+        Raises:
+            IncompatibleError: If the label sets or the word rules differ.
+        """
+        from .contrast import with_association
+
+        return with_association(self, table)
+
+    def disagreements(
+        self, label: str, k: int = 20, min_documents: int = statistics.MIN_DOCUMENTS
+    ) -> pd.DataFrame:
+        """Words of which the model and the data say different things of `label`.
+
+        Both are put on one scale: `model` is the mean influence and `data` the log-odds, each over
+        the standard deviation of its true values over words (spread beyond noise). Words are
+        ordered by `bound`, what of their difference is left with caution: |difference| - 1.64 of
+        its standard errors, above 0. First up to `k` words whose value is larger, in size, in the
+        model (shortcuts, imported knowledge), then up to `k` whose value is larger in the data
+        (cues that the model does not use, or words that only keep company with its cues).
+
+        Columns: word, documents, stronger_in ("model" or "data"), model, data, difference, bound,
+        influence, evidence, log_odds, association_q_value.
+
+        Raises:
+            InvalidInputError: If the label is unknown, or the matrix has no association.
+        """
+        from .contrast import disagreements
+
+        return disagreements(self, label, k, min_documents)
 
     def to_pandas(self) -> pd.DataFrame:
         """The long form: a row per word and label, the columns of the published table."""
@@ -316,7 +360,12 @@ class InfluenceMatrix:
             )
         return self._rows[key]
 
-    def _label_index(self, label: str) -> int:
+    def label_index(self, label: str) -> int:
+        """Column of a label.
+
+        Raises:
+            InvalidInputError: If there is no such label.
+        """
         if label not in self.labels:
             raise InvalidInputError(
                 f"{label!r} is not a label of this matrix. Its labels are {list(self.labels)}."

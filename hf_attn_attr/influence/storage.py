@@ -25,7 +25,7 @@ from hf_attn_attr.files import (
 
 from . import statistics
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TABLE = "influence.parquet"
 MANIFEST = "manifest.json"
 FOLDER = "influence"
@@ -37,8 +37,10 @@ COLUMNS = (
     *("word", "label", "count", "documents", "influence", "low", "high", "lower_bound"),
     *("word_part", "context_part", "joint", "p_word_given_class", "p_class_given_word", "lift"),
     *("npmi", "log_odds", "association_q_value", "evidence", "mean", "standard_error"),
-    *("degrees_of_freedom", "attention_ratio"),
+    *("degrees_of_freedom", "attention_ratio", "log_odds_standard_error"),
 )
+# Columns that older versions lack; they are read as undefined.
+_SINCE = {"log_odds_standard_error": 2}
 # One number per word; all other numbers are per word and label.
 PER_WORD = ("count", "documents", "degrees_of_freedom", "attention_ratio")
 NUMBERS = tuple(name for name in COLUMNS if name not in _NAMES)
@@ -93,16 +95,16 @@ def read(folder: Path) -> Content:
     """
     manifest = read_json(folder / MANIFEST)
     version = manifest.pop("format_version", None)
-    if version != FORMAT_VERSION:
+    if version not in range(1, FORMAT_VERSION + 1):
         raise IncompatibleError(
-            f"{folder / MANIFEST} has format version {version}, this release reads "
+            f"{folder / MANIFEST} has format version {version}, this release reads 1 to "
             f"{FORMAT_VERSION}. Use the release that wrote it, or fold again."
         )
     try:
         digest = str(manifest.pop("files")[TABLE]["sha256"])
         labels = tuple(manifest["labels"])
         rows = manifest.pop("rows")
-        table = read_verified(folder / TABLE, digest, _read_table)
+        table = _migrated(read_verified(folder / TABLE, digest, _read_table), version)
         return _content(table, labels, rows, manifest)
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise CorruptArtifactError(
@@ -113,6 +115,16 @@ def read(folder: Path) -> Content:
 def _read_table(path: Path) -> pa.Table:
     with pq.ParquetFile(path, memory_map=True) as file:
         return file.read()
+
+
+def _migrated(table: pa.Table, version: int) -> pa.Table:
+    """A table of an older version with the columns that have been added since."""
+    for name, since in _SINCE.items():
+        if version < since:
+            field = SCHEMA.field(name)
+            nulls = pa.nulls(table.num_rows, field.type)
+            table = table.add_column(COLUMNS.index(name), field, nulls)
+    return table
 
 
 def _table(content: Content) -> pa.Table:
