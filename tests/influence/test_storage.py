@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from hf_attn_attr.influence.storage import COLUMNS, NUMBERS
 
 from .texts import LABELS, accumulated, random_rows
 
+FORMAT_1 = Path(__file__).parent / "format_1"  # written by the release that wrote format 1
 TYPES = ["single_label_classification", "multi_label_classification"]
 
 
@@ -88,7 +90,7 @@ def test_the_table_is_readable_by_anyone(matrix, published):
 def test_the_manifest_says_what_the_matrix_is_of(matrix, published):
     manifest = json.loads((published / "influence" / "manifest.json").read_bytes())
     table = published / "influence" / "influence.parquet"
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     assert manifest["labels"] == list(LABELS)
     assert manifest["word_rule"] == {"lowercase": True, "normalization": "NFC"}
     assert manifest["method"] == "contribution"
@@ -178,8 +180,30 @@ def rewritten(folder, table=None, **changes):
 
 
 def test_another_format_version_is_named(published):
-    rewritten(published, format_version=2)
-    with pytest.raises(IncompatibleError, match="version 2, this release reads 1"):
+    for version in (3, 0, None, "2"):
+        rewritten(published, format_version=version)
+        with pytest.raises(IncompatibleError, match=f"version {version}, this release reads 1 to"):
+            InfluenceMatrix.from_pretrained(published)
+
+
+def test_a_matrix_of_format_1_is_read_and_written_as_of_today(tmp_path):
+    frame = pd.read_parquet(FORMAT_1 / "influence.parquet")
+    matrix = InfluenceMatrix.from_pretrained(FORMAT_1)
+    assert matrix.manifest["provenance"] == {"corpus": "test"}
+    for name in frame.columns:
+        pd.testing.assert_series_equal(
+            frame[name], matrix.to_pandas()[name], check_dtype=False, check_categorical=False
+        )
+    assert np.isnan(matrix.log_odds_standard_error).all()
+    matrix.save_pretrained(tmp_path)
+    assert same(matrix, InfluenceMatrix.from_pretrained(tmp_path))
+    manifest = json.loads((tmp_path / "influence" / "manifest.json").read_bytes())
+    assert manifest["format_version"] == 2
+
+
+def test_a_column_too_many_or_too_few_for_its_version_is_damage(published):
+    rewritten(published, format_version=1)
+    with pytest.raises(CorruptArtifactError):
         InfluenceMatrix.from_pretrained(published)
 
 
