@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 _EVIDENCE = {
     "consistent": ("consistent", "green"),
+    "unsupported": ("model only", "yellow"),
     "uncertain": ("uncertain", "yellow"),
     "insufficient": ("too few", "dim"),
 }
+Q_LEVEL = 0.05
 
 
 def printable(text: str) -> str:
@@ -32,28 +34,43 @@ def printable(text: str) -> str:
 
 
 def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
-    """Rows of `top_words` (key "word") or `word` (key "label") as a table."""
-    names = ("influence", "95% interval", "lower bound", "word part", "context part", "texts")
-    table = _table(title, key, names)
+    """Rows of `top_words` (key "word") or `word` (key "label") as a table.
+
+    Where the matrix knows what the data say, log-odds and q-value take the place of the two parts.
+    """
+    with_data = rows["log_odds"].notna().any()
+    last = ("data log-odds", "data q") if with_data else ("word part", "context part")
+    table = _table(title, key, ("influence", "95% interval", "lower bound", *last, "texts"))
     table.add_column("evidence", no_wrap=True)
     for row in rows.to_dict("records"):
-        evidence, style = _EVIDENCE[str(row["evidence"])]
+        evidence, style = _EVIDENCE[_support(row) if with_data else str(row["evidence"])]
+        data = (_number(row["log_odds"]), _number(row["association_q_value"], ".2g"))
+        parts = (_number(row["word_part"]), _number(row["context_part"]))
         table.add_row(
             Text(printable(str(row[key]))),
             _number(row["influence"]),
             _interval(row["low"], row["high"]),
             _number(row["lower_bound"]),
-            _number(row["word_part"]),
-            _number(row["context_part"]),
+            *(data if with_data else parts),
             str(row["documents"]),
             Text(evidence, style=style),
         )
     return table
 
 
+def _support(row: dict[str, Any]) -> str:
+    """The evidence of a row; "unsupported" if the model is consistent and the data are not."""
+    agree = row["association_q_value"] <= Q_LEVEL and row["influence"] * row["log_odds"] > 0
+    evidence = str(row["evidence"])
+    return "unsupported" if evidence == "consistent" and not agree else evidence
+
+
 def joint_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
-    """The attention view: joint mass and what follows from it."""
-    names = ("joint", "P(word|class)", "P(class|word)", "lift", "NPMI", "texts")
+    """The attention view: joint mass and what follows from it; attention over uniform attention.
+
+    Joint mass favours words of short texts, attention over uniform does not.
+    """
+    names = ("joint", "P(word|class)", "P(class|word)", "lift", "NPMI", "x uniform", "texts")
     table = _table(title, key, names)
     for row in rows.to_dict("records"):
         table.add_row(
@@ -63,6 +80,7 @@ def joint_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
             _number(row["p_class_given_word"], ".3f"),
             _number(row["lift"], ".2f"),
             _number(row["npmi"], "+.3f"),
+            _number(row["attention_ratio"], ".2f"),
             str(row["documents"]),
         )
     return table
@@ -83,6 +101,12 @@ def provenance_line(manifest: dict[str, Any]) -> str:
         line += f" Includes lexical knowledge imported with word vectors {vectors}."
     if teacher := facts.get("teacher"):
         line += f" Learned from the teacher {teacher} too."
+    if data := manifest.get("checks", {}).get("association"):
+        line += (
+            f" Data: gold labels of {data['texts']} texts; q is the expected share of chance "
+            f'findings among cells up to that q. "model only": q is above {Q_LEVEL}, the word too '
+            "rare to test, or the data's sign another."
+        )
     return printable(line)
 
 

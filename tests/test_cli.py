@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 from hf_attn_attr.cli import app
 from hf_attn_attr.columns import load_columns, save_columns
 from hf_attn_attr.errors import AttnAttrError
-from hf_attn_attr.influence import InfluenceMatrix
+from hf_attn_attr.influence import InfluenceMatrix, association
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.terminal import influence_table, joint_table, printable
 
@@ -439,20 +439,61 @@ def test_printable_text_drives_no_terminal_and_loses_nothing(text):
         assert shown == text
 
 
-def test_tables_fit_into_80_columns_and_lose_nothing(run_result):
+@pytest.mark.parametrize("filled", [False, True])
+def test_tables_fit_into_80_columns_and_lose_nothing(run_result, filled):
     result, _ = run_result
-    rows = result.matrix.top_words("joy", 20, min_documents=1, by="influence")
+    matrix = result.matrix
+    if filled:
+        matrix = matrix.with_association(association(result.columns))
+    rows = matrix.top_words("joy", 20, min_documents=1, by="influence")
     rows.loc[0, "word"] = long = "supercalifragilisticexpialidocious" * 2
-    for table, number in ((influence_table, "influence"), (joint_table, "npmi")):
-        console = Console(width=80, file=io.StringIO())
-        console.print(table(rows, "word", "Title"))
-        lines = console.file.getvalue().splitlines()
+    data = ("log_odds",) if filled else ("word_part", "context_part")
+    for table, numbers in ((influence_table, ("influence", *data)), (joint_table, ("npmi",))):
+        lines = shown(table(rows, "word", "Title")).splitlines()
         assert max(map(len, lines)) <= 80
         text = "\n".join(lines)
         first_column = "".join(line.split(" ")[0] for line in lines)
         assert all(word in first_column for word in [long, *rows["word"][1:]])
         assert not re.search(r"[a-z]…", text)
-        assert all(f"{value:+.3f}" in text for value in rows[number])
+        assert all(f"{value:+.3f}" in text for name in numbers for value in rows[name])
+
+
+def shown(table):
+    console = Console(width=80, file=io.StringIO())
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_what_the_data_do_not_support_is_not_shown_as_consistent(run_result):
+    result, _ = run_result
+    matrix = result.matrix.with_association(association(result.columns))
+    row = matrix.top_words("joy", 1)
+    assert row["evidence"][0] == "consistent"
+    for log_odds, q, evidence in (
+        (1.0, 0.04, "consistent"),
+        (1.0, 0.06, "model only"),
+        (-1.0, 0.01, "model only"),
+        (1.0, np.nan, "model only"),  # six texts are too few to test
+    ):
+        changed = row.assign(log_odds=log_odds, association_q_value=q)
+        table = shown(influence_table(changed, "word", "Title"))
+        assert evidence in table
+        assert f"{q:.2g}" in table or np.isnan(q)
+        assert str(row["documents"][0]) in table
+    uncertain = row.assign(evidence="uncertain", association_q_value=0.01)
+    assert "uncertain" in shown(influence_table(uncertain, "word", "Title"))
+
+
+def test_top_and_word_say_what_the_data_say(command, run_result, tmp_path):
+    result, _ = run_result
+    matrix = result.matrix.with_association(association(result.columns))
+    matrix.save_pretrained(tmp_path)
+    for done in (command("top", tmp_path, "--label", "joy"), command("word", tmp_path, "happy")):
+        texts = matrix.manifest["checks"]["association"]["texts"]
+        assert f"Data: gold labels of {texts} texts" in done.out
+        assert "log-odds" in done.out
+    row = command("word", tmp_path, "happy", "--json").json["labels"][1]
+    assert row["association_q_value"] == matrix.score("happy", "joy").association_q_value
 
 
 # Errors
