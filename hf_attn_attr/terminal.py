@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -43,7 +43,10 @@ def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
     table = _table(title, key, ("influence", "95% interval", "lower bound", *last, "texts"))
     table.add_column("evidence", no_wrap=True)
     for row in rows.to_dict("records"):
-        evidence, style = _EVIDENCE[_support(row) if with_data else str(row["evidence"])]
+        level = str(row["evidence"])
+        if with_data and level == "consistent" and not _supported(row):
+            level = "unsupported"
+        evidence, style = _EVIDENCE[level]
         data = (_number(row["log_odds"]), _number(row["association_q_value"], ".2g"))
         parts = (_number(row["word_part"]), _number(row["context_part"]))
         table.add_row(
@@ -58,11 +61,9 @@ def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
     return table
 
 
-def _support(row: dict[str, Any]) -> str:
-    """The evidence of a row; "unsupported" if the model is consistent and the data are not."""
-    agree = row["association_q_value"] <= Q_LEVEL and row["influence"] * row["log_odds"] > 0
-    evidence = str(row["evidence"])
-    return "unsupported" if evidence == "consistent" and not agree else evidence
+def _supported(row: Mapping[Any, Any]) -> bool:
+    """Whether the data, too, associate word and label, and in the same direction."""
+    return bool(row["association_q_value"] <= Q_LEVEL and row["influence"] * row["log_odds"] > 0)
 
 
 def joint_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
