@@ -65,6 +65,9 @@ bench: setup-test
 	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/unknown_words.py --data $(DATA)
+	$(BIN)/python benchmarks/coverage.py --data $(DATA)
+	$(BIN)/python benchmarks/calibration.py --data $(DATA)
+	$(BIN)/python benchmarks/stability.py --data $(DATA)
 
 clean:
 	rm -rf .venv build dist *.egg-info

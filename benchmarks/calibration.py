@@ -9,6 +9,7 @@ Power: findings among the planted and confounded words of 100 planted corpora, a
 noise and stop words among all findings.
 Attention: the same test of attention mass instead of texts, by its exact mean, variance and
 skewness under permutation and a Pearson III tail (Mielke & Berry 2007).
+Disagreements: what kinds of planted words `InfluenceMatrix.disagreements` lists.
 Scale: 50,000 words x 28 classes x 50,000 texts.
 """
 
@@ -26,15 +27,16 @@ from held_out import columns_of
 from scipy.sparse import csr_array
 from scipy.stats import false_discovery_control, pearson3
 
-from hf_attn_attr import association, attention_matrix
+from hf_attn_attr import association, attention_matrix, fold
 from hf_attn_attr.data import label_indicators
 from hf_attn_attr.demo import PlantedCorpus, generate_planted_corpus
+from hf_attn_attr.demo.planted import WORDS_OF_KIND
 from hf_attn_attr.influence.associating import MIN_DOCUMENTS
 from hf_attn_attr.influence.exact_test import ExactTest, exact_test
 from hf_attn_attr.influence.false_discovery import discrete_q_values
 from hf_attn_attr.tokenization import words_of
 
-SHUFFLES, CORPORA, LEVEL = 200, 100, 0.05
+SHUFFLES, CORPORA, LEVEL, LISTED = 200, 100, 0.05, 10
 TRUE = ("planted", "confounded")  # kinds of words that go with a class
 FALSE = ("noise", "stop")
 
@@ -57,6 +59,10 @@ def main() -> None:
         ]
         for name in ("planted", "sst")
     }
+    result["disagreements"] = [
+        disagreements(columns_of("planted", seed, None, arguments.work, "validation"), seed)
+        for seed in seeds
+    ]
     for seed, one in enumerate(result["attention"]["planted"]):
         for figures in one.values():
             figures |= kinds_of(figures["words"], seed)
@@ -80,15 +86,25 @@ def report(result: dict[str, Any]) -> None:
         "Planted corpora", tuple(result["power"]), [tuple(map(str, result["power"].values()))]
     )
     for name, runs in result["attention"].items():
+        figures = [key for key, value in runs[0]["texts"].items() if not isinstance(value, list)]
         common.show(
             f"Texts or attention, {name}",
-            ("seed", "statistic", *runs[0]["texts"]),
+            ("seed", "statistic", *figures),
             [
-                (str(seed), statistic, *(str(figures[key]) for key in runs[0][statistic]))
+                (str(seed), statistic, *(str(found[key]) for key in figures))
                 for seed, one in enumerate(runs)
-                for statistic, figures in one.items()
+                for statistic, found in one.items()
             ],
         )
+    common.show(
+        f"Words of the {LISTED} largest disagreements of each class, planted",
+        ("seed", "stronger in", *result["disagreements"][0]["data"]),
+        [
+            (str(seed), side, *map(str, kinds.values()))
+            for seed, one in enumerate(result["disagreements"])
+            for side, kinds in one.items()
+        ],
+    )
     common.show("Scale", tuple(result["scale"]), [tuple(map(str, result["scale"].values()))])
 
 
@@ -172,10 +188,9 @@ def power() -> dict[str, float]:
     """Share of associated words found, and of false findings, means over planted corpora."""
     found, false, plain = [], [], []
     for seed in range(CORPORA):
-        corpus = generate_planted_corpus(seed, train_texts=0)
-        texts = planted(corpus)
-        kind = dict(zip(corpus.words, corpus.kind, strict=True))
-        kinds = np.array([kind[word] for word in texts.words])
+        texts = planted(generate_planted_corpus(seed, train_texts=0))
+        roles = kind_of(seed)
+        kinds = np.array([roles[word] for word in texts.words])
         true = np.isin(kinds, TRUE)
         test = texts.test()
         hits = discrete_q_values(test) <= LEVEL
@@ -230,11 +245,38 @@ def attention(columns: Dataset, seed: int) -> dict[str, dict[str, Any]]:
 
 def kinds_of(words: list[str], seed: int) -> dict[str, int]:
     """How many words of a planted corpus go with a class, and how many do not."""
-    corpus = generate_planted_corpus(seed, train_texts=0)
-    kind = dict(zip(corpus.words, corpus.kind, strict=True))
+    kinds = kind_of(seed)
     return {
-        title: sum(kind[word] in kinds for word in words)
-        for title, kinds in (("true words", TRUE), ("false words", FALSE))
+        title: sum(kinds[word] in wanted for word in words)
+        for title, wanted in (("true words", TRUE), ("false words", FALSE))
+    }
+
+
+def kind_of(seed: int) -> dict[str, str]:
+    """The role of each word of a planted corpus."""
+    corpus = generate_planted_corpus(seed, train_texts=0)
+    return dict(zip(corpus.words, map(str, corpus.kind), strict=True))
+
+
+def disagreements(columns: Dataset, seed: int) -> dict[str, dict[str, int]]:
+    """Roles of the words of which the model and the data say different things.
+
+    Confounded words go with a class in the data and have no influence: a model that learned the
+    truth disagrees with the data about them.
+    """
+    matrix = fold(columns).with_association(association(columns))
+    kinds = kind_of(seed)
+    tables = [matrix.disagreements(label, LISTED) for label in matrix.labels]
+    return {
+        side: {
+            kind: sum(
+                kinds[word] == kind
+                for table in tables
+                for word in table.loc[table["stronger_in"] == side, "word"]
+            )
+            for kind in WORDS_OF_KIND
+        }
+        for side in ("model", "data")
     }
 
 

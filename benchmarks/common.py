@@ -41,6 +41,12 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     Console(width=150).print(table)
 
 
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def load(name: str) -> Any:
     """A saved result, or None where the benchmark has not been run."""
     path = RESULTS / f"{name}.json"

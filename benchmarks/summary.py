@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from common import load, spread
+from common import load, spread, table
+from evidence import calibration, coverage, stability
 from tasks import TASKS
 
 README = Path(__file__).parent.parent / "README.md"
@@ -50,16 +51,13 @@ def section() -> str:
         ablation(),
         curves(),
         planted(),
+        calibration(),
+        coverage(),
+        stability(),
         unknown_words(),
         startup(),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def runs_of(task: str, arm: str) -> list[dict[str, Any]]:
