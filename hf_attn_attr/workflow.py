@@ -10,7 +10,7 @@ from datasets import Dataset
 from .columns import save_columns
 from .data import LabelledTexts
 from .extraction import AttributionExtractor, extract_with
-from .influence import InfluenceMatrix, fold
+from .influence import InfluenceMatrix, association, fold
 from .training import Source, TrainingResult, TrainingSettings, fit, save_training
 
 FoldOn = Literal["validation", "train"]
@@ -23,7 +23,7 @@ class RunResult:
     Attributes:
         training: Model, tokenizer, texts and validation metrics.
         columns: The folded texts with their attention and attribution columns.
-        matrix: Influence of every word on every class.
+        matrix: Influence of every word on every class, and what the data say of it.
     """
 
     training: TrainingResult
@@ -80,7 +80,7 @@ def run(
     extractor = AttributionExtractor(trained.model, trained.tokenizer, method)
     extracted = extract_with(extractor, texts.dataset)
     origin = facts(extractor, texts, fold_on)
-    matrix = fold(extracted, provenance=origin, label_names=origin["labels"])
+    matrix = matrix_of(extracted, origin)
     # Saved together at the end: a run that fails leaves the folder's earlier results as they were.
     save_training(trained, Path(output_dir))
     matrix.save_pretrained(output_dir)
@@ -100,7 +100,8 @@ def influence_of(
 
     Args:
         extractor: Any sequence classifier, and how its words are attributed.
-        texts: What to fold; labels are not needed.
+        texts: What to fold. Labels are not needed; the model's own, if they are there, say what the
+            data have to say of each word.
         output_dir: Folder for `influence/`.
         columns: Also save the attention and attribution columns.
 
@@ -109,11 +110,32 @@ def influence_of(
     """
     extracted = extract_with(extractor, texts.dataset)
     origin = facts(extractor, texts, "other")
-    matrix = fold(extracted, provenance=origin, label_names=origin["labels"])
+    matrix = matrix_of(extracted, origin)
     matrix.save_pretrained(output_dir)
     if columns:
         save_columns(extracted, Path(output_dir), origin)
     return extracted, matrix
+
+
+def matrix_of(
+    extracted: Dataset, origin: dict[str, Any], *, lowercase: bool = True
+) -> InfluenceMatrix:
+    """The fold, with what the data say beside it where the texts have the model's labels.
+
+    Args:
+        extracted: Columns as `extract` writes them; gold labels, if any, in `label`.
+        origin: As `facts` gives it.
+        lowercase: Whether words that differ in case are one word.
+    """
+    matrix = fold(
+        extracted, lowercase=lowercase, provenance=origin, label_names=origin.get("labels")
+    )
+    feature = (extracted.features or {}).get("label")
+    names = getattr(getattr(feature, "feature", feature), "names", None)
+    if set(names or ()) != set(matrix.labels):
+        return matrix
+    told = {name: value for name, value in origin.items() if name in ("corpus", "folded_on")}
+    return matrix.with_association(association(extracted, lowercase=lowercase, provenance=told))
 
 
 def facts(extractor: AttributionExtractor, texts: LabelledTexts, folded_on: str) -> dict[str, Any]:

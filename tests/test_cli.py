@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 from hf_attn_attr.cli import app
 from hf_attn_attr.columns import load_columns, save_columns
 from hf_attn_attr.errors import AttnAttrError
-from hf_attn_attr.influence import InfluenceMatrix, association
+from hf_attn_attr.influence import InfluenceMatrix, fold
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.terminal import influence_table, joint_table, printable
 
@@ -442,9 +442,7 @@ def test_printable_text_drives_no_terminal_and_loses_nothing(text):
 @pytest.mark.parametrize("filled", [False, True])
 def test_tables_fit_into_80_columns_and_lose_nothing(run_result, filled):
     result, _ = run_result
-    matrix = result.matrix
-    if filled:
-        matrix = matrix.with_association(association(result.columns))
+    matrix = result.matrix if filled else fold(result.columns)
     rows = matrix.top_words("joy", 20, min_documents=1, by="influence")
     rows.loc[0, "word"] = long = "supercalifragilisticexpialidocious" * 2
     data = ("log_odds",) if filled else ("word_part", "context_part")
@@ -466,7 +464,7 @@ def shown(table):
 
 def test_what_the_data_do_not_support_is_not_shown_as_consistent(run_result):
     result, _ = run_result
-    matrix = result.matrix.with_association(association(result.columns))
+    matrix = result.matrix
     row = matrix.top_words("joy", 1)
     assert row["evidence"][0] == "consistent"
     for log_odds, q, evidence in (
@@ -484,15 +482,14 @@ def test_what_the_data_do_not_support_is_not_shown_as_consistent(run_result):
     assert "uncertain" in shown(influence_table(uncertain, "word", "Title"))
 
 
-def test_top_and_word_say_what_the_data_say(command, run_result, tmp_path):
-    result, _ = run_result
-    matrix = result.matrix.with_association(association(result.columns))
-    matrix.save_pretrained(tmp_path)
-    for done in (command("top", tmp_path, "--label", "joy"), command("word", tmp_path, "happy")):
+def test_top_and_word_say_what_the_data_say(command, run_result):
+    result, folder = run_result
+    matrix = result.matrix
+    for done in (command("top", folder, "--label", "joy"), command("word", folder, "happy")):
         texts = matrix.manifest["checks"]["association"]["texts"]
         assert f"Data: gold labels of {texts} texts" in done.out
         assert "log-odds" in done.out
-    row = command("word", tmp_path, "happy", "--json").json["labels"][1]
+    row = command("word", folder, "happy", "--json").json["labels"][1]
     assert row["association_q_value"] == matrix.score("happy", "joy").association_q_value
 
 

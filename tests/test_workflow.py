@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from hf_attn_attr import InfluenceMatrix, attention_matrix, class_matrix, fold, workflow
+from hf_attn_attr import (
+    InfluenceMatrix,
+    association,
+    attention_matrix,
+    class_matrix,
+    fold,
+    workflow,
+)
 from hf_attn_attr.classifier import weights_digest
 from hf_attn_attr.columns import load_columns
 from hf_attn_attr.data import load_labelled
@@ -56,6 +63,17 @@ def test_the_matrix_finds_what_the_sentences_say(run_result):
     assert matrix.score("furious", "anger").influence > matrix.score("furious", "joy").influence
     listed = matrix.top_words("fear", 10)["word"].tolist()
     assert {"terrified", "scared", "afraid"} & set(listed)
+
+
+def test_the_matrix_says_what_the_data_say(run_result):
+    result, _ = run_result
+    told = association(result.columns)
+    np.testing.assert_array_equal(
+        result.matrix.association_q_value[[result.matrix.words.index(w) for w in told.words]],
+        told.q_value,
+    )
+    assert result.matrix.manifest["checks"]["association"]["texts"] == told.description["texts"]
+    assert result.matrix.manifest["checks"]["association"]["provenance"]["folded_on"] == "train"
 
 
 def test_joint_mass_is_the_product_of_the_two_literal_matrices(run_result):

@@ -352,15 +352,10 @@ def fold(
     """
     with working():
         from ..columns import load_columns
-        from ..influence import fold as fold_columns
+        from ..workflow import matrix_of
 
         dataset, facts = load_columns(columns)
-        matrix = fold_columns(
-            dataset,
-            lowercase=not case_sensitive,
-            provenance=facts,
-            label_names=facts.get("labels"),
-        )
+        matrix = matrix_of(dataset, facts, lowercase=not case_sensitive)
         matrix.save_pretrained(output)
     print_parts(
         f"{len(matrix.words)} words x {len(matrix.labels)} labels written to {output}/influence"
