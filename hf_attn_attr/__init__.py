@@ -12,6 +12,7 @@ from . import registration
 from .errors import (
     AttnAttrError,
     CorruptArtifactError,
+    HubError,
     IncompatibleError,
     IncompleteCheckpointError,
     InvalidInputError,
@@ -21,7 +22,8 @@ from .errors import (
 if TYPE_CHECKING:
     from .attribution_pipeline import AttentionAttributionPipeline
     from .data import LabelledTexts, load_labelled
-    from .extraction import AttributionExtractor, extract, measure_gauge
+    from .extraction import AttributionExtractor, extract, measure_gauge, provenance
+    from .hub import Published, load_from_hub, pipeline, push_folder, push_to_hub
     from .influence import (
         AssociationTable,
         InfluenceAccumulator,
@@ -53,6 +55,7 @@ _HOME = {
     "SelfAttentiveForSequenceClassification": ".models.modeling_self_attentive",
     "SelfAttentiveModel": ".models.modeling_self_attentive",
     "SelfAttentiveOutput": ".models.modeling_self_attentive",
+    "Published": ".hub",
     "TrainingResult": ".training",
     "TrainingSettings": ".training",
     "association": ".influence",
@@ -60,8 +63,13 @@ _HOME = {
     "class_matrix": ".influence",
     "extract": ".extraction",
     "fold": ".influence",
+    "load_from_hub": ".hub",
     "load_labelled": ".data",
     "measure_gauge": ".extraction",
+    "pipeline": ".hub",
+    "provenance": ".extraction",
+    "push_folder": ".hub",
+    "push_to_hub": ".hub",
     "train": ".training",
     "train_tokenizer": ".tokenization",
 }
@@ -72,6 +80,7 @@ __all__ = [
     "AttnAttrError",
     "AttributionExtractor",
     "CorruptArtifactError",
+    "HubError",
     "IncompatibleError",
     "IncompleteCheckpointError",
     "InfluenceAccumulator",
@@ -79,6 +88,7 @@ __all__ = [
     "InvalidInputError",
     "LabelledTexts",
     "NonFiniteError",
+    "Published",
     "SelfAttentiveConfig",
     "SelfAttentiveForSequenceClassification",
     "SelfAttentiveModel",
@@ -90,8 +100,13 @@ __all__ = [
     "class_matrix",
     "extract",
     "fold",
+    "load_from_hub",
     "load_labelled",
     "measure_gauge",
+    "pipeline",
+    "provenance",
+    "push_folder",
+    "push_to_hub",
     "train",
     "train_tokenizer",
 ]

@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
     {"files", "metrics", "batching", "quiet"},
+    {"remote"},
     {"models", "tokenization", "vectors", "influence", "demo", "terminal"},
     {"attribution", "data", "word_rules", "classifier"},
     {"encoding"},
@@ -17,7 +18,7 @@ STOREYS = (
     {"extraction", "columns"},
     {"training", "loading", "evaluation", "cost", "answering"},
     {"workflow", "attribution_pipeline"},
-    {"demonstration"},
+    {"demonstration", "hub"},
     {"cli"},
 )
 FLOORS = {room: floor for floor, rooms in enumerate(STOREYS) for room in rooms}

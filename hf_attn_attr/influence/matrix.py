@@ -19,6 +19,7 @@ from hf_attn_attr.files import canonical_json, replacing
 
 from . import statistics, storage
 from .exact import FloatArray, IntArray
+from .locating import matrix_folder
 from .storage import COLUMNS, NUMBERS, PER_WORD
 from .words import WordRule
 
@@ -326,15 +327,32 @@ class InfluenceMatrix:
         storage.write(Path(folder) / storage.FOLDER, content)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "InfluenceMatrix":
-        """The matrix in `folder`, or in its subfolder `influence`.
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path,
+        *,
+        revision: str | None = None,
+        repo_type: str = "model",
+        token: str | bool | None = None,
+    ) -> "InfluenceMatrix":
+        """The matrix in a folder (or its subfolder `influence`), or in a repository of the Hub.
+
+        Of a repository only `influence/` is downloaded, as of one commit; what is in the cache is
+        not downloaded again, and is found offline.
+
+        Args:
+            name_or_folder: A folder, or "user/name".
+            revision: Branch, tag or commit of the repository.
+            repo_type: "model", or "dataset" for a table published by itself.
+            token: As for huggingface_hub; None takes that of `hf auth login`.
 
         Raises:
-            InvalidInputError: If `folder` is no local folder, or holds no matrix.
+            InvalidInputError: If there is no such folder or repository name, or no matrix in it.
+            HubError: If the Hub lacks it or cannot be reached.
             CorruptArtifactError: If a file is missing or changed since it was written.
             IncompatibleError: If another format version wrote it.
         """
-        place = _matrix_folder(Path(folder))
+        place = matrix_folder(name_or_folder, revision, repo_type=repo_type, token=token)
         content = storage.read(place)
         arrays = {_attribute(name): values for name, values in content.numbers.items()}
         try:
@@ -456,18 +474,3 @@ def _check_comparable(left: InfluenceMatrix, right: InfluenceMatrix) -> None:
             f"This matrix takes words as one by {left.manifest['word_rule']}, the other by "
             f"{right.manifest['word_rule']}. Fold both with one rule."
         )
-
-
-def _matrix_folder(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise InvalidInputError(
-            f"{folder} is no local folder. Pass a folder that `save_pretrained` wrote to; "
-            "download a published one first."
-        )
-    for candidate in (folder / storage.FOLDER, folder):
-        if (candidate / storage.MANIFEST).exists() or (candidate / storage.TABLE).exists():
-            return candidate
-    raise InvalidInputError(
-        f"{folder} holds no influence matrix (neither {storage.FOLDER}/{storage.MANIFEST} nor "
-        f"{storage.MANIFEST}). Fold one and save it there with `save_pretrained`."
-    )

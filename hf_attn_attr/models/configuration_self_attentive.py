@@ -100,6 +100,20 @@ class SelfAttentiveConfig(PreTrainedConfig):
     teacher: str | None = None
     pad_token_id: int | None = 0
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """A config from a dictionary.
+
+        What it says about code in its repository counts only where this class is such code itself.
+        """
+        if not cls.__module__.startswith("transformers_modules."):
+            config_dict = {
+                name: value
+                for name, value in config_dict.items()
+                if name not in ("auto_map", "custom_pipelines")
+            }
+        return super().from_dict(config_dict, **kwargs)
+
     def validate_architecture(self) -> None:
         """Refuse settings that no model can be built from.
 

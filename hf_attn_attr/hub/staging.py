@@ -1,0 +1,102 @@
+"""The folder that becomes a commit."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from ..errors import InvalidInputError
+from ..files import canonical_json, read_json
+from ..influence import InfluenceMatrix
+from ..tokenization import save_tokenizer
+from .belonging import check_belongs
+from .code import FILES as CODE
+from .code import published_config, write_code
+
+CONFIG, TRAINING, EVALUATION, REPORT, CARD = (
+    *("config.json", "training.json", "evaluation.json", "report.html", "README.md"),
+)
+# What a publication owns in a repository: of these, what it does not bring is deleted. Weights that
+# are no safetensors are among them: they would be those of an earlier model.
+OWNED = (
+    *(CONFIG, "model*.safetensors", "*.safetensors.index.json", "pytorch_model*", *CODE),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model"),
+    *("tokenizer.model", "influence/*", TRAINING, EVALUATION, REPORT, CARD),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What is published.
+
+    Attributes:
+        model: A sequence classifier.
+        tokenizer: Its fast tokenizer.
+        influence: Its matrix, if there is one.
+        training: What `training.json` says, if anything.
+        evaluation: What `evaluation.json` says, if anything.
+        report: A page of HTML, if there is one.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    influence: InfluenceMatrix | None = None
+    training: Mapping[str, Any] | None = None
+    evaluation: Mapping[str, Any] | None = None
+    report: Path | None = None
+
+    @property
+    def self_attentive(self) -> bool:
+        """Whether it is this package's model, whose code can go along."""
+        return bool(self.model.config.model_type == "self_attentive")
+
+    def check(self) -> None:
+        """Refuse what strangers could not use.
+
+        Raises:
+            InvalidInputError: If the tokenizer is not a fast one, the model's attributions are not
+                defined yet, or the report is no file.
+            IncompatibleError: If matrix and model do not belong together.
+        """
+        if not getattr(self.tokenizer, "is_fast", False):
+            raise InvalidInputError(
+                f"{type(self.tokenizer).__name__} is not a fast tokenizer, so words could not be "
+                "found in texts. Load it with AutoTokenizer.from_pretrained(...)."
+            )
+        model = self.model
+        if self.self_attentive and not model.config.head_hidden_size and not model.gauge_texts:
+            raise InvalidInputError(
+                "The gauge of this model has not been measured since it was last trained, so its "
+                "attributions are not defined. Call measure_gauge(model, tokenizer, training_texts)"
+                " and fold again."
+            )
+        if self.influence is not None:
+            check_belongs(self.influence, model, self.tokenizer)
+        if self.report is not None and not self.report.is_file():
+            raise InvalidInputError(f"{self.report} is no file. Give the page of a report.")
+
+
+def stage(contents: Contents, folder: Path, *, code: bool) -> None:
+    """Write everything but the card into an empty folder; equal contents give equal bytes."""
+    contents.model.save_pretrained(folder)
+    save_tokenizer(contents.tokenizer, str(folder))
+    for path in folder.iterdir():  # a class that came from a repository saves its code, too
+        if path.suffix == ".py":
+            path.unlink()
+    code = code and contents.self_attentive
+    config = published_config(read_json(folder / CONFIG), code=code)
+    (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    if code:
+        write_code(folder)
+    for name, facts in ((TRAINING, contents.training), (EVALUATION, contents.evaluation)):
+        if facts is not None:
+            (folder / name).write_bytes(canonical_json(dict(facts)))
+    if contents.report is not None:
+        shutil.copyfile(contents.report, folder / REPORT)
+    if contents.influence is not None:
+        contents.influence.save_pretrained(folder)

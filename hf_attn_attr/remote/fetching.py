@@ -1,0 +1,83 @@
+"""Files of one commit, from the Hub or the cache."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hf_attn_attr.errors import HubError
+
+from .failures import told
+
+_REPO_ID = re.compile(r"[\w.\-]+(/[\w.\-]+)?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def is_repo_id(name: str) -> bool:
+    """Whether `name` looks like "user/name" (or an old "name")."""
+    return _REPO_ID.fullmatch(name) is not None and set(name) != {"."}
+
+
+def resolve(
+    repo_id: str,
+    revision: str | None = None,
+    *,
+    repo_type: str = "model",
+    token: str | bool | None = None,
+) -> str:
+    """The commit at which a branch, tag or pull request stands: what later calls should ask for.
+
+    Without the Hub (offline, or it is down) it is the one last seen.
+
+    Raises:
+        InvalidInputError: If `repo_id` can be no repository's name.
+        HubError: If there is no such repository or revision, or it cannot be known.
+    """
+    from huggingface_hub import HfApi
+
+    with told(repo_id, repo_type, revision):
+        found = HfApi(token=token).resolve_revision(repo_id, repo_type=repo_type, revision=revision)
+    return str(found.resolved)
+
+
+def fetch(
+    repo_id: str,
+    commit: str,
+    patterns: Sequence[str],
+    *,
+    required: Sequence[str] = (),
+    repo_type: str = "model",
+    token: str | bool | None = None,
+) -> Path:
+    """The folder of the cache that holds files of one commit.
+
+    Args:
+        repo_id: The repository.
+        commit: Full hash, as `resolve` gives it.
+        patterns: Names of the files wanted, with wildcards.
+        required: Names without which the folder is of no use.
+        repo_type: "model" or "dataset".
+        token: As for huggingface_hub.
+
+    Raises:
+        HubError: If the repository lacks a required file, or cannot be reached while the cache
+            lacks it.
+    """
+    from huggingface_hub import errors, snapshot_download
+
+    options = {"revision": commit, "repo_type": repo_type, "allow_patterns": list(patterns)}
+    try:  # what a commit holds never changes: if all of it is here, nobody need be asked
+        cached = Path(snapshot_download(repo_id, local_files_only=True, **options))
+        if required and all((cached / name).is_file() for name in required):
+            return cached
+    except errors.LocalEntryNotFoundError:
+        pass
+    with told(repo_id, repo_type, commit):
+        folder = Path(snapshot_download(repo_id, token=token, **options))
+    missing = [name for name in required if not (folder / name).is_file()]
+    if missing:
+        raise HubError(
+            f"{repo_id} at {commit} has no {' and no '.join(missing)}, or the cache lacks it and "
+            f"the Hub cannot be reached. Was it published with hf_attn_attr? To fetch it: hf "
+            f"download {repo_id} --revision {commit}"
+        )
+    return folder
