@@ -7,16 +7,11 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..influence import InfluenceMatrix
-from ..loading import load_classifier
+from ..loading import CONFIG, FILES, load_classifier
 from ..remote import fetch, resolve
 from .belonging import check_belongs
 
-_FILES = (
-    *("config.json", "model*.safetensors", "*.safetensors.index.json"),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model"),
-    *("tokenizer.model", "influence/manifest.json", "influence/influence.parquet"),
-)
+_INFLUENCE = ("influence/manifest.json", "influence/influence.parquet")
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def load_from_hub(
         IncompatibleError: If matrix and model do not belong together.
     """
     commit = resolve(repo_id, revision, token=token)
-    folder = fetch(repo_id, commit, _FILES, required=("config.json",), token=token)
+    folder = fetch(repo_id, commit, (*FILES, *_INFLUENCE), required=(CONFIG,), token=token)
     model, tokenizer = load_classifier(folder)
     influence = None
     if (folder / "influence").is_dir():
@@ -87,7 +82,7 @@ def pipeline(
         token: As for huggingface_hub.
         options: As for `transformers.pipeline`.
     """
-    from transformers import pipeline as make
+    import transformers
     from transformers.pipelines import PIPELINE_REGISTRY
 
     if isinstance(model, (str, Path)):
@@ -96,5 +91,10 @@ def pipeline(
         else:
             published = load_from_hub(str(model), revision, token=token)
             model, tokenizer = published.model, published.tokenizer
+    # Named here, or a config could name another one.
     registered = PIPELINE_REGISTRY.check_task(task)[1]["impl"]
-    return make(task, model=model, tokenizer=tokenizer, pipeline_class=registered, **options)
+    if isinstance(registered, str):
+        registered = getattr(transformers, registered.rpartition(".")[2])
+    return transformers.pipeline(
+        task, model=model, tokenizer=tokenizer, pipeline_class=registered, **options
+    )

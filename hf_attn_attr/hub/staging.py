@@ -12,22 +12,19 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from ..errors import InvalidInputError
 from ..files import canonical_json, read_json
 from ..influence import InfluenceMatrix
+from ..loading import CONFIG
+from ..loading import FILES as MODEL
 from ..tokenization import save_tokenizer
 from .belonging import check_belongs
 from .code import FILES as CODE
 from .code import published_config, write_code
 
-CONFIG, TRAINING, EVALUATION, REPORT, CARD = (
-    *("config.json", "training.json", "evaluation.json", "report.html", "README.md"),
+TRAINING, EVALUATION, REPORT, CARD = (
+    *("training.json", "evaluation.json", "report.html", "README.md"),
 )
 # What a publication owns in a repository: of these, what it does not bring is deleted. Weights that
 # are no safetensors are among them: they would be those of an earlier model.
-OWNED = (
-    *(CONFIG, "model*.safetensors", "*.safetensors.index.json", "pytorch_model*", *CODE),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model"),
-    *("tokenizer.model", "influence/*", TRAINING, EVALUATION, REPORT, CARD),
-)
+OWNED = (*MODEL, "pytorch_model*", *CODE, "influence/*", TRAINING, EVALUATION, REPORT, CARD)
 
 
 @dataclass(frozen=True, kw_only=True)

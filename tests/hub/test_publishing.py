@@ -1,6 +1,5 @@
 """A model and its influence go up as one commit and come back as one commit."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -1,0 +1,134 @@
+"""Where this package is not installed, a published model brings its own code; never unasked."""
+
+import json
+
+import pytest
+from transformers import pipeline
+
+from hf_attn_attr import push_to_hub
+
+from .published import CODE, REPO, TEXTS
+
+# Makes the package as good as not installed.
+WITHOUT = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "hf_attn_attr":
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Hidden())
+"""
+TRUSTING = f"""
+import json
+from transformers import (
+    AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+)
+repo, texts = {REPO!r}, {TEXTS!r}
+trust = {{"trust_remote_code": True, "revision": sys.argv[1]}}
+model = AutoModelForSequenceClassification.from_pretrained(repo, **trust)
+encoder = AutoModel.from_pretrained(repo, **trust)
+tokenizer = AutoTokenizer.from_pretrained(repo, **trust)
+classify = pipeline("text-classification", model=repo, **trust)
+explain = pipeline("attention-attribution", model=repo, **trust)
+explain.save_pretrained("saved")
+again = pipeline("attention-attribution", model="saved", trust_remote_code=True)
+found = {{
+    "modules": sorted(
+        {{type(made).__module__.split(".")[0] for made in (model, encoder, explain, again)}}
+    ),
+    "classified": classify(texts, top_k=None),
+    "explained": explain(texts),
+    "again": again(texts),
+    "by hand": pipeline("text-classification", model=model, tokenizer=tokenizer)(texts),
+}}
+open("found.json", "w").write(json.dumps(found))
+"""
+REFUSING = f"""
+from transformers import AutoModel, AutoModelForSequenceClassification, pipeline
+
+for load in (
+    AutoModel.from_pretrained,
+    AutoModelForSequenceClassification.from_pretrained,
+    lambda name, **options: pipeline("text-classification", model=name, **options),
+    lambda name, **options: pipeline("attention-attribution", model=name, **options),
+):
+    try:
+        load({REPO!r}, trust_remote_code=False)
+    except ValueError as error:
+        assert "trust_remote_code=True" in str(error), error
+        print("refused")
+"""
+
+
+def close(answer, other):
+    """Whether two answers are the same, numbers within 1e-6."""
+    if isinstance(answer, dict):
+        assert answer.keys() == other.keys()
+        for name, value in answer.items():
+            close(value, other[name])
+    elif isinstance(answer, list):
+        assert len(answer) == len(other)
+        for one, two in zip(answer, other, strict=True):
+            close(one, two)
+    else:
+        assert answer == (pytest.approx(other, abs=1e-6) if isinstance(other, float) else other)
+
+
+@pytest.fixture
+def training(hub, run_result):
+    return run_result[0].training
+
+
+def test_everything_loads_and_says_the_same_with_the_code_of_the_repository(
+    training, python, tmp_path
+):
+    done = push_to_hub(REPO, training.model, training.tokenizer)
+    ran = python(WITHOUT + TRUSTING, done.commit)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found.pop("modules") == ["transformers_modules"]
+    given = {"model": training.model, "tokenizer": training.tokenizer}
+    explained = pipeline("attention-attribution", **given)(TEXTS)
+    classify = pipeline("text-classification", **given)
+    close(found["classified"], classify(TEXTS, top_k=None))
+    close(found["by hand"], classify(TEXTS))
+    close(found["explained"], explained)
+    close(found["again"], explained)
+
+
+def test_without_trust_there_is_a_clear_refusal(training, python):
+    push_to_hub(REPO, training.model, training.tokenizer)
+    ran = python(WITHOUT + REFUSING)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.stdout.split() == ["refused"] * 4
+
+
+def test_the_package_needs_no_trust_and_names_no_code(training, hub, tmp_path):
+    push_to_hub(REPO, training.model, training.tokenizer)
+    published = json.loads(hub.repository(REPO).files()["config.json"].data)
+    assert {"auto_map", "custom_pipelines"} <= published.keys()
+    hub.asked.clear()
+    explain = pipeline("attention-attribution", model=REPO)
+    assert not [request for request in hub.asked if request.endswith(".py")]
+    close(
+        explain(TEXTS),
+        pipeline("attention-attribution", model=training.model, tokenizer=training.tokenizer)(
+            TEXTS
+        ),
+    )
+    # What is saved after that is a plain folder again: no config that names files it lacks.
+    explain.model.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert not {"auto_map", "custom_pipelines"} & saved.keys()
+
+
+def test_code_can_stay_at_home(training, hub):
+    push_to_hub(REPO, training.model, training.tokenizer)
+    assert hub.repository(REPO).files().keys() >= CODE
+    done = push_to_hub(REPO, training.model, training.tokenizer, code=False)
+    assert set(done.deleted) == CODE
+    published = json.loads(hub.repository(REPO).files()["config.json"].data)
+    assert not {"auto_map", "custom_pipelines"} & published.keys()
+    pipeline("attention-attribution", model=REPO)(TEXTS)
