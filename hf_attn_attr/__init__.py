@@ -22,7 +22,7 @@ from .errors import (
 if TYPE_CHECKING:
     from .attribution_pipeline import AttentionAttributionPipeline
     from .data import LabelledTexts, load_labelled
-    from .extraction import AttributionExtractor, extract, measure_gauge, provenance
+    from .extraction import AttributionExtractor, extract, measure_gauge
     from .hub import Published, load_from_hub, pipeline, push_folder, push_to_hub
     from .influence import (
         AssociationTable,
@@ -67,7 +67,6 @@ _HOME = {
     "load_labelled": ".data",
     "measure_gauge": ".extraction",
     "pipeline": ".hub",
-    "provenance": ".extraction",
     "push_folder": ".hub",
     "push_to_hub": ".hub",
     "train": ".training",
@@ -104,7 +103,6 @@ __all__ = [
     "load_labelled",
     "measure_gauge",
     "pipeline",
-    "provenance",
     "push_folder",
     "push_to_hub",
     "train",

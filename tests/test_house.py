@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
-    {"files", "metrics", "batching", "quiet"},
-    {"remote"},
+    {"files", "metrics", "batching", "quiet", "markup"},
+    {"remote", "cards"},
     {"models", "tokenization", "vectors", "influence", "demo", "terminal"},
     {"attribution", "data", "word_rules", "classifier"},
     {"encoding"},

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import InvalidInputError
 from ..quiet import quiet_loading
 from .commands import app
 from .options import Folder, Json
@@ -12,6 +13,11 @@ from .printing import print_json, print_parts, working
 
 if TYPE_CHECKING:
     from ..remote import Publication
+
+License = Annotated[
+    str | None, typer.Option(help="Licence of the model, as on the Hub: mit, cc-by-4.0, ...")
+]
+Language = Annotated[str | None, typer.Option(help="Language of its texts, as on the Hub: en.")]
 
 
 @app.command()
@@ -27,6 +33,8 @@ def push(
     no_code: Annotated[
         bool, typer.Option("--no-code", help="Leave out the code that replaces this package.")
     ] = False,
+    license: License = None,
+    language: Language = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go up.")] = False,
     json_: Json = False,
 ) -> None:
@@ -36,6 +44,7 @@ def push(
     The token is that of `hf auth login`, or HF_TOKEN.
     Example: `hf-attn-attr push model user/model`
     """
+    told = {"license": license, "language": language}
     with working():
         from ..hub import push_folder
 
@@ -48,11 +57,44 @@ def push(
                 create_pr=create_pr,
                 code=not no_code,
                 dry_run=dry_run,
+                **{name: value for name, value in told.items() if value is not None},
             )
     if json_:
         print_json(asdict(done))
     else:
         print_parts(*_lines(done, dry_run=dry_run))
+
+
+@app.command()
+def card(
+    folder: Folder,
+    repo: Annotated[
+        str | None, typer.Option(help="Where it will be published: its examples load from there.")
+    ] = None,
+    license: License = None,
+    language: Language = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Also where README.md was written by hand.")
+    ] = False,
+) -> None:
+    """Write the model card of a folder from what lies in it.
+
+    Reads config, influence/, training.json and evaluation.json; writes README.md. `push` renders it
+    too, and keeps the licence and language given here.
+    Example: `hf-attn-attr card model --license apache-2.0 --language en`
+    """
+    from ..cards import RENDERED
+    from ..files import write_bytes
+    from ..hub import folder_card
+
+    path = folder / "README.md"
+    if path.is_file() and not overwrite and RENDERED not in path.read_text(encoding="utf-8"):
+        raise InvalidInputError(
+            f"{path} was written or changed by hand. Move it away, or give --overwrite."
+        )
+    text = folder_card(folder, repo, license=license, language=language)
+    write_bytes(path, text.encode())
+    print_parts(f"Written to {path}.")
 
 
 def _lines(done: "Publication", *, dry_run: bool) -> list[str]:

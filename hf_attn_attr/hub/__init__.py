@@ -9,18 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .folder import folder_card
     from .loading import Published, load_from_hub, pipeline
     from .publishing import push_folder, push_to_hub
 
 _HOME = {
     "Published": ".loading",
+    "folder_card": ".folder",
     "load_from_hub": ".loading",
     "pipeline": ".loading",
     "push_folder": ".publishing",
     "push_to_hub": ".publishing",
 }
 
-__all__ = ["Published", "load_from_hub", "pipeline", "push_folder", "push_to_hub"]
+__all__ = ["Published", "folder_card", "load_from_hub", "pipeline", "push_folder", "push_to_hub"]
 
 
 def __getattr__(name: str) -> Any:

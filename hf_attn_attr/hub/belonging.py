@@ -2,8 +2,8 @@
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from ..classifier import label_names, weights_digest
 from ..errors import IncompatibleError
-from ..extraction import weights_digest
 from ..files import sha256_of_bytes
 from ..influence import InfluenceMatrix
 from ..tokenization import canonical_tokenizer_json
@@ -22,8 +22,7 @@ def check_belongs(
     Raises:
         IncompatibleError: If they are no pair, or the matrix does not say what it was folded from.
     """
-    config = model.config
-    labels = [config.id2label[index] for index in range(config.num_labels)]
+    labels = label_names(model)
     if list(influence.labels) != labels:
         raise IncompatibleError(
             f"The matrix has the labels {list(influence.labels)}, the model {labels}. {_REMEDY}"
@@ -38,8 +37,8 @@ def check_belongs(
         if told.get(name) is None:
             raise IncompatibleError(
                 f"The matrix does not say with which {what} it was made, so it cannot be told "
-                "whose it is. Fold again with provenance=hf_attn_attr.provenance(model, tokenizer, "
-                "method)."
+                "whose it is. Fold again with provenance=AttributionExtractor(model, tokenizer, "
+                "method).provenance."
             )
         if told[name] != digest:
             raise IncompatibleError(

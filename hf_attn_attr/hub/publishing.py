@@ -7,11 +7,12 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from ..files import read_json
+from ..errors import InvalidInputError
 from ..influence import InfluenceMatrix
 from ..loading import load_classifier
-from ..remote import Branch, Publication, publish
-from .staging import EVALUATION, OWNED, REPORT, TRAINING, Contents, stage
+from ..remote import Branch, Publication, is_repo_id, publish
+from .folder import beside_the_model
+from .staging import OWNED, Contents, stage
 
 MESSAGE = "Publish model and influence"
 
@@ -25,6 +26,9 @@ def push_to_hub(
     training: Mapping[str, Any] | None = None,
     evaluation: Mapping[str, Any] | None = None,
     report: str | Path | None = None,
+    license: str | None = None,
+    language: str | None = None,
+    card: str | None = None,
     code: bool = True,
     private: bool | None = None,
     revision: str | None = None,
@@ -48,6 +52,9 @@ def push_to_hub(
         training: Data, settings and metrics, as in the `training.json` of a trained folder.
         evaluation: Results of checks, as in `evaluation.json`.
         report: A page of HTML, published as `report.html`.
+        license: Identifier of the model's licence, as on the Hub: "mit".
+        language: Language of its texts, as on the Hub: "en".
+        card: README.md as you wrote it; None renders one from the facts given here.
         code: Also publish the code of a self-attentive model, for `trust_remote_code=True` where
             this package is not installed.
         private: Whether the repository is private; None leaves it as it is (new: public).
@@ -64,6 +71,11 @@ def push_to_hub(
             meanwhile.
         HubError: If the Hub refuses or cannot be reached. What it held before, it still holds.
     """
+    if not is_repo_id(repo_id):
+        raise InvalidInputError(
+            f"{repo_id!r} cannot be the name of a repository. Wanted 'user/name', of letters, "
+            "digits, '-', '_' and '.'."
+        )
     contents = Contents(
         model=model,
         tokenizer=tokenizer,
@@ -71,10 +83,13 @@ def push_to_hub(
         training=training,
         evaluation=evaluation,
         report=None if report is None else Path(report),
+        license=license,
+        language=language,
+        card=card,
     )
     contents.check()
     with TemporaryDirectory(prefix="hf_attn_attr-") as temporary:
-        stage(contents, Path(temporary), code=code)
+        stage(contents, repo_id, Path(temporary), code=code)
         return publish(
             Path(temporary),
             Branch(repo_id, "model", revision, token),
@@ -89,23 +104,11 @@ def push_to_hub(
 def push_folder(folder: str | Path, repo_id: str, **options: Any) -> Publication:
     """Publish what `run` or `train` left in a folder; see `push_to_hub` for the options.
 
-    Reads model, tokenizer, `influence/`, `training.json`, `evaluation.json` and `report.html`, the
-    last four where they are there. Checkpoints and whatever else lies in the folder stay here.
+    Reads model, tokenizer, `influence/`, `training.json`, `evaluation.json`, `report.html` and
+    `README.md`, the last five where they are there. A rendered README.md is rendered anew, with its
+    licence and language; your own goes up as it is. Checkpoints and whatever else lies in the
+    folder stay here.
     """
     folder = Path(folder)
     model, tokenizer = load_classifier(folder)
-    report = folder / REPORT
-    return push_to_hub(
-        repo_id,
-        model,
-        tokenizer,
-        InfluenceMatrix.from_pretrained(folder) if (folder / "influence").is_dir() else None,
-        training=_facts(folder / TRAINING),
-        evaluation=_facts(folder / EVALUATION),
-        report=report if report.is_file() else None,
-        **options,
-    )
-
-
-def _facts(path: Path) -> dict[str, Any] | None:
-    return read_json(path) if path.is_file() else None
+    return push_to_hub(repo_id, model, tokenizer, **{**beside_the_model(folder), **options})

@@ -1,6 +1,5 @@
 """The folder that becomes a commit."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,19 +11,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from ..errors import InvalidInputError
 from ..files import canonical_json, read_json
 from ..influence import InfluenceMatrix
-from ..loading import CONFIG
 from ..loading import FILES as MODEL
 from ..tokenization import save_tokenizer
 from .belonging import check_belongs
+from .card import model_card
 from .code import FILES as CODE
 from .code import published_config, write_code
+from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, REPORT, TRAINING
 
-TRAINING, EVALUATION, REPORT, CARD = (
-    *("training.json", "evaluation.json", "report.html", "README.md"),
-)
 # What a publication owns in a repository: of these, what it does not bring is deleted. Weights that
 # are no safetensors are among them: they would be those of an earlier model.
-OWNED = (*MODEL, "pytorch_model*", *CODE, "influence/*", TRAINING, EVALUATION, REPORT, CARD)
+OWNED = (*MODEL, "pytorch_model*", *CODE, f"{INFLUENCE}/*", TRAINING, EVALUATION, REPORT, CARD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +35,9 @@ class Contents:
         training: What `training.json` says, if anything.
         evaluation: What `evaluation.json` says, if anything.
         report: A page of HTML, if there is one.
+        license: Identifier of the model's licence, as on the Hub.
+        language: Language of its texts, as on the Hub.
+        card: README.md as somebody wrote it; None to render one.
     """
 
     model: PreTrainedModel
@@ -46,6 +46,9 @@ class Contents:
     training: Mapping[str, Any] | None = None
     evaluation: Mapping[str, Any] | None = None
     report: Path | None = None
+    license: str | None = None
+    language: str | None = None
+    card: str | None = None
 
     @property
     def self_attentive(self) -> bool:
@@ -78,16 +81,22 @@ class Contents:
             raise InvalidInputError(f"{self.report} is no file. Give the page of a report.")
 
 
-def stage(contents: Contents, folder: Path, *, code: bool) -> None:
-    """Write everything but the card into an empty folder; equal contents give equal bytes."""
+def stage(contents: Contents, repo_id: str, folder: Path, *, code: bool) -> None:
+    """Write everything into an empty folder; equal contents give equal bytes.
+
+    Args:
+        contents: What is published.
+        repo_id: Where it will be found.
+        folder: Where it is written.
+        code: Whether a self-attentive model's code goes along.
+    """
     contents.model.save_pretrained(folder)
     save_tokenizer(contents.tokenizer, str(folder))
-    for path in folder.iterdir():  # a class that came from a repository saves its code, too
-        if path.suffix == ".py":
-            path.unlink()
+    for path in folder.glob("*.py"):  # a class that came from a repository saves its code, too
+        path.unlink()
     code = code and contents.self_attentive
     config = published_config(read_json(folder / CONFIG), code=code)
-    (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (folder / CONFIG).write_bytes(canonical_json(config))
     if code:
         write_code(folder)
     for name, facts in ((TRAINING, contents.training), (EVALUATION, contents.evaluation)):
@@ -97,3 +106,15 @@ def stage(contents: Contents, folder: Path, *, code: bool) -> None:
         shutil.copyfile(contents.report, folder / REPORT)
     if contents.influence is not None:
         contents.influence.save_pretrained(folder)
+    card = contents.card or model_card(
+        repo_id,
+        config,
+        contents.influence,
+        training=contents.training,
+        evaluation=contents.evaluation,
+        code=code,
+        report=contents.report is not None,
+        license=contents.license,
+        language=contents.language,
+    )
+    (folder / CARD).write_text(card, encoding="utf-8")

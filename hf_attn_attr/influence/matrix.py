@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
 from hf_attn_attr.files import canonical_json, replacing
+from hf_attn_attr.remote import Branch, Publication
 
 from . import statistics, storage
 from .exact import FloatArray, IntArray
@@ -325,6 +326,53 @@ class InfluenceMatrix:
         numbers = {name: getattr(self, _attribute(name)) for name in NUMBERS}
         content = storage.Content(self.words, self.labels, numbers, self.manifest)
         storage.write(Path(folder) / storage.FOLDER, content)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        repo_type: str = "model",
+        license: str | None = None,
+        private: bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        dry_run: bool = False,
+        token: str | bool | None = None,
+        message: str = "Publish influence",
+    ) -> Publication:
+        """Publish `influence/` in one commit of a repository, which is made if there is none.
+
+        To publish a model with it, and its card, use `hf_attn_attr.push_to_hub`.
+
+        Args:
+            repo_id: "user/name".
+            repo_type: "model" puts it beside a model; "dataset" makes it a data set with a card,
+                which the Hub's viewer shows.
+            license: Identifier of the table's licence, for that card.
+            private: Whether the repository is private; None leaves it as it is (new: public).
+            revision: Branch to commit to; made from main if there is none.
+            create_pr: Open a pull request instead.
+            dry_run: Change nothing, say what would be changed.
+            token: As for huggingface_hub; None takes that of `hf auth login`.
+            message: Title of the commit.
+
+        Raises:
+            InvalidInputError: If the name can be none, or an existing repository is not as private
+                as asked for.
+            IncompatibleError: If somebody else commits meanwhile.
+            HubError: If the Hub refuses or cannot be reached.
+        """
+        from .publishing import push_matrix
+
+        return push_matrix(
+            self,
+            Branch(repo_id, repo_type, revision, token),
+            license=license,
+            message=message,
+            private=private,
+            create_pr=create_pr,
+            dry_run=dry_run,
+        )
 
     @classmethod
     def from_pretrained(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import datasets.config
 import huggingface_hub.constants
@@ -30,6 +31,19 @@ def hub(_serving, monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.utils._http.time, "sleep", lambda _: None)
     monkeypatch.setenv("HF_TOKEN", "hf_owner")
     return HUB
+
+
+@pytest.fixture
+def trained(run_result):
+    """A trained model with all that belongs to it."""
+    result, folder = run_result
+    return SimpleNamespace(
+        model=result.training.model,
+        tokenizer=result.training.tokenizer,
+        matrix=result.matrix,
+        columns=result.columns,
+        folder=folder,
+    )
 
 
 @pytest.fixture

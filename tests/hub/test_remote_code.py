@@ -76,20 +76,15 @@ def close(answer, other):
         assert answer == (pytest.approx(other, abs=1e-6) if isinstance(other, float) else other)
 
 
-@pytest.fixture
-def training(hub, run_result):
-    return run_result[0].training
-
-
 def test_everything_loads_and_says_the_same_with_the_code_of_the_repository(
-    training, python, tmp_path
+    hub, trained, python, tmp_path
 ):
-    done = push_to_hub(REPO, training.model, training.tokenizer)
+    done = push_to_hub(REPO, trained.model, trained.tokenizer)
     ran = python(WITHOUT + TRUSTING, done.commit)
     assert ran.returncode == 0, ran.stderr[-3000:]
     found = json.loads((tmp_path / "found.json").read_text())
     assert found.pop("modules") == ["transformers_modules"]
-    given = {"model": training.model, "tokenizer": training.tokenizer}
+    given = {"model": trained.model, "tokenizer": trained.tokenizer}
     explained = pipeline("attention-attribution", **given)(TEXTS)
     classify = pipeline("text-classification", **given)
     close(found["classified"], classify(TEXTS, top_k=None))
@@ -98,15 +93,15 @@ def test_everything_loads_and_says_the_same_with_the_code_of_the_repository(
     close(found["again"], explained)
 
 
-def test_without_trust_there_is_a_clear_refusal(training, python):
-    push_to_hub(REPO, training.model, training.tokenizer)
+def test_without_trust_there_is_a_clear_refusal(hub, trained, python):
+    push_to_hub(REPO, trained.model, trained.tokenizer)
     ran = python(WITHOUT + REFUSING)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert ran.stdout.split() == ["refused"] * 4
 
 
-def test_the_package_needs_no_trust_and_names_no_code(training, hub, tmp_path):
-    push_to_hub(REPO, training.model, training.tokenizer)
+def test_the_package_needs_no_trust_and_names_no_code(hub, trained, tmp_path):
+    push_to_hub(REPO, trained.model, trained.tokenizer)
     published = json.loads(hub.repository(REPO).files()["config.json"].data)
     assert {"auto_map", "custom_pipelines"} <= published.keys()
     hub.asked.clear()
@@ -114,9 +109,7 @@ def test_the_package_needs_no_trust_and_names_no_code(training, hub, tmp_path):
     assert not [request for request in hub.asked if request.endswith(".py")]
     close(
         explain(TEXTS),
-        pipeline("attention-attribution", model=training.model, tokenizer=training.tokenizer)(
-            TEXTS
-        ),
+        pipeline("attention-attribution", model=trained.model, tokenizer=trained.tokenizer)(TEXTS),
     )
     # What is saved after that is a plain folder again: no config that names files it lacks.
     explain.model.save_pretrained(tmp_path)
@@ -124,10 +117,10 @@ def test_the_package_needs_no_trust_and_names_no_code(training, hub, tmp_path):
     assert not {"auto_map", "custom_pipelines"} & saved.keys()
 
 
-def test_code_can_stay_at_home(training, hub):
-    push_to_hub(REPO, training.model, training.tokenizer)
+def test_code_can_stay_at_home(hub, trained):
+    push_to_hub(REPO, trained.model, trained.tokenizer)
     assert hub.repository(REPO).files().keys() >= CODE
-    done = push_to_hub(REPO, training.model, training.tokenizer, code=False)
+    done = push_to_hub(REPO, trained.model, trained.tokenizer, code=False)
     assert set(done.deleted) == CODE
     published = json.loads(hub.repository(REPO).files()["config.json"].data)
     assert not {"auto_map", "custom_pipelines"} & published.keys()
