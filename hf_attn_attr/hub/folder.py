@@ -10,6 +10,8 @@ from ..influence import InfluenceMatrix
 from .card import model_card
 from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, REPORT, TRAINING
 
+_TOLD = ("license", "language")
+
 
 def beside_the_model(folder: Path) -> dict[str, Any]:
     """Matrix, facts, report and card of a folder, as `push_to_hub` takes them."""
@@ -65,11 +67,13 @@ def folder_card(
 
 
 def _told(card: str | None) -> dict[str, Any]:
-    """Licence and language that a card names."""
+    """Licence and language that a rendered card names."""
+    if card is None or RENDERED not in card:
+        return dict.fromkeys(_TOLD)
     from huggingface_hub import ModelCard
 
-    data = ModelCard(card or "", ignore_metadata_errors=True).data
-    return {name: data.get(name) for name in ("license", "language")}
+    data = ModelCard(card, ignore_metadata_errors=True).data
+    return {name: data.get(name) for name in _TOLD}
 
 
 def _facts(path: Path) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hf_attn_attr.cards import render
-from hf_attn_attr.markup import printable
 from hf_attn_attr.remote import Branch, Publication, publish
 
 from . import storage
@@ -64,7 +63,7 @@ def influence_card(matrix: "InfluenceMatrix", repo_id: str, *, license: str | No
         name=repo_id.rpartition("/")[2],
         source=repo_id,
         path=f"{storage.FOLDER}/{storage.TABLE}",
-        label=printable(matrix.labels[0]),
+        label=matrix.labels[0],
         words=len(matrix.words),
         labels=matrix.labels,
         manifest=manifest,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import datasets.config
@@ -69,6 +70,7 @@ def python(hub, tmp_path):
                 **os.environ,
                 "HF_HUB_OFFLINE": "0",
                 "HF_HOME": str(tmp_path / "hf_home"),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
                 **environment,
             },
             capture_output=True,

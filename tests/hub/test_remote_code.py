@@ -8,18 +8,8 @@ from transformers import pipeline
 from hf_attn_attr import push_to_hub
 
 from .published import CODE, REPO, TEXTS
+from .without_package import WITHOUT
 
-# Makes the package as good as not installed.
-WITHOUT = """
-import sys
-
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "hf_attn_attr":
-            raise ModuleNotFoundError(f"No module named {name!r}")
-
-sys.meta_path.insert(0, Hidden())
-"""
 TRUSTING = f"""
 import json
 from transformers import (
