@@ -79,15 +79,16 @@ def load_classifier(
     """
     name = str(name_or_folder)
     options: dict[str, Any] = {"trust_remote_code": False, "token": token}
-    if not Path(name).is_dir():
-        options["revision"] = _commit(name, revision, token)
-    elif _is_self_attentive(Path(name)):
-        return load_model(name)
+    folder = Path(name)
+    if not folder.is_dir():
+        options["revision"] = commit = _commit(name, revision, token)
+        folder = fetch(name, commit, (CONFIG,), required=(CONFIG,), token=token)
+        if _is_self_attentive(folder):
+            folder = fetch(name, commit, FILES, required=(CONFIG, WEIGHTS), token=token)
+    if _is_self_attentive(folder):
+        return load_model(folder)
     try:
         config = AutoConfig.from_pretrained(name, **options)
-        if config.model_type == "self_attentive":
-            commit = options["revision"]
-            return load_model(fetch(name, commit, FILES, required=(CONFIG, WEIGHTS), token=token))
         if "/" in str(config._attn_implementation):  # a kernel: code of a repository
             config._attn_implementation = None
         model, report = AutoModelForSequenceClassification.from_pretrained(

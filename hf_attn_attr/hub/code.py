@@ -43,5 +43,8 @@ def write_code(folder: Path) -> None:
 
 def published_config(config: dict[str, Any], *, code: bool) -> dict[str, Any]:
     """The config as it goes up: with the code that lies beside it (`code`), or without any."""
-    plain = {name: value for name, value in config.items() if name not in _NAMED}
+    unwanted = set(_NAMED)
+    if config.get("model_type") == "self_attentive":
+        unwanted.add("use_cache")  # which Trainer sets in passing
+    plain = {name: value for name, value in config.items() if name not in unwanted}
     return {**plain, **_NAMED} if code else plain

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 from hf_attn_attr.errors import HubError, InvalidInputError
 
-TRANSIENT = (408, 429, 500, 502, 503, 504)
+# Seconds before what failed in passing is tried again, where huggingface_hub does not.
+WAITS = (1.0, 4.0, 15.0)
+_PASSING = (408, 429, 500, 502, 503, 504)
 _UNREACHABLE = (
     "The Hub cannot be reached ({why}), and {place} is not in the cache, or only in part. Fetch it "
     "while you are online: hf download {download}"
@@ -62,17 +64,14 @@ def told(repo_id: str, repo_type: str = "model", revision: str | None = None) ->
         raise HubError(unreachable.format(why=_reason(error))) from error
 
 
-def lost_on_the_way(error: Exception) -> bool:
-    """Whether a commit failed for a passing reason, and may even have been made."""
+def is_passing(error: Exception) -> bool:
+    """Whether the same request may succeed a little later."""
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils import httpx
 
-    if not isinstance(error, (HfHubHTTPError, httpx.TransportError)):
-        return False
-    # All other requests have been tried again by huggingface_hub already.
-    if "/commit/" not in str(error.request.url):
-        return False
-    return not isinstance(error, HfHubHTTPError) or error.response.status_code in TRANSIENT
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in _PASSING
+    return isinstance(error, httpx.TransportError)
 
 
 def _http_failure(error: "BaseException", place: str) -> str:

@@ -1,12 +1,13 @@
 """Files of one commit, from the Hub or the cache."""
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hf_attn_attr.errors import HubError
 
-from .failures import told
+from .failures import WAITS, is_passing, told
 
 _REPO_ID = re.compile(r"[\w.\-]+(/[\w.\-]+)?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -72,7 +73,7 @@ def fetch(
     except errors.LocalEntryNotFoundError:
         pass
     with told(repo_id, repo_type, commit):
-        folder = Path(snapshot_download(repo_id, token=token, **options))
+        folder = Path(_patiently(lambda: snapshot_download(repo_id, token=token, **options)))
     missing = [name for name in required if not (folder / name).is_file()]
     if missing:
         raise HubError(
@@ -81,3 +82,15 @@ def fetch(
             f"download {repo_id} --revision {commit}"
         )
     return folder
+
+
+def _patiently(download: Callable[[], str]) -> str:
+    """What a download gives; huggingface_hub gives up on files at the first error of the server."""
+    for wait in WAITS:
+        try:
+            return download()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        time.sleep(wait)
+    return download()

@@ -10,10 +10,8 @@ from pathlib import Path
 from hf_attn_attr.errors import HubError, IncompatibleError
 from hf_attn_attr.files import sha256_of_file
 
-from .failures import lost_on_the_way, told
+from .failures import WAITS, is_passing, told
 from .repository import Branch, Digest, Head
-
-_WAITS = (1.0, 4.0, 15.0)  # seconds before a commit whose answer was lost is tried again
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def publish(
             return plan
         if not plan.differs:
             return replace(plan, commit=head.commit)
-        for wait in (*_WAITS, None):
+        for wait in (*WAITS, None):
             try:
                 commit, pull_request = branch.commit(
                     folder,
@@ -100,7 +98,7 @@ def publish(
                 return replace(plan, commit=commit, pull_request=pull_request)
             except Exception as error:
                 _explain(error, branch.repo_id)
-                if wait is None or create_pr or not lost_on_the_way(error):
+                if wait is None or create_pr or not is_passing(error):
                     raise
             time.sleep(wait)
             # The commit may have been made and its answer lost.

@@ -24,6 +24,10 @@ class CutError(Exception):
     """Close the connection in the middle."""
 
 
+class LostError(Exception):
+    """Do what was asked, and close the connection without an answer."""
+
+
 class Reply(NamedTuple):
     """What is sent back."""
 
@@ -81,6 +85,14 @@ class LoopbackHub:
 
         self.on(pattern, close, times)
 
+    def lose(self, pattern: str, times: int = 1) -> None:
+        """Do what matching requests ask for, and answer nothing."""
+
+        def vanish() -> None:
+            raise LostError
+
+        self.on(pattern, vanish, times)
+
     def interfere(self, request: str) -> None:
         """What tests want to happen before a request is answered."""
         for wanted in self.actions:
@@ -114,9 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.authorized.append(request)
         self.user = self.hub.tokens.get(token)
         length = int(self.headers.get("Content-Length") or 0)
-        cut = False
+        cut = lost = False
         try:
             self.hub.interfere(request)
+        except LostError:
+            lost = True
         except CutError:
             cut = True
             if self.command in ("POST", "PUT"):
@@ -134,7 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
             reply = self._route()
         except RefusedError as refused:
             reply = _refusal(refused)
-        self._send(reply, cut=cut)
+        if lost:
+            self.close_connection = True
+        else:
+            self._send(reply, cut=cut)
 
     def _send(self, reply: Reply, *, cut: bool = False) -> None:
         self.send_response(reply.status)
