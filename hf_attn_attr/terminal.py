@@ -77,6 +77,25 @@ def joint_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
     return table
 
 
+def change_table(rows: "pd.DataFrame", title: str) -> Table:
+    """Rows of a comparison of two matrices."""
+    names = ("influence before", "influence after", "difference", "95% interval", "texts before")
+    table = _table(title, "word", (*names, "texts after"))
+    table.add_column("label")
+    for row in rows.to_dict("records"):
+        table.add_row(
+            Text(printable(str(row["word"]))),
+            _number(row["influence"]),
+            _number(row["influence_other"]),
+            _number(row["difference"]),
+            _interval(row["difference_low"], row["difference_high"]),
+            str(row["documents"]),
+            str(row["documents_other"]),
+            Text(printable(str(row["label"]))),
+        )
+    return table
+
+
 def provenance_line(manifest: dict[str, Any]) -> str:
     """One line that says what a matrix was folded from, and warns where that matters."""
     facts = manifest.get("provenance", {})

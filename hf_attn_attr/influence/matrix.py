@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
+from hf_attn_attr.errors import CorruptArtifactError, InvalidInputError
 from hf_attn_attr.files import canonical_json, replacing
 from hf_attn_attr.remote import Branch, Publication
 
@@ -230,44 +230,30 @@ class InfluenceMatrix:
     def compare(
         self, other: "InfluenceMatrix", min_documents: int = statistics.MIN_DOCUMENTS
     ) -> pd.DataFrame:
-        """This matrix against `other`, a row per word (in both) and label, matched by name.
+        """What changed from this matrix to `other`: two revisions, two models, two corpora.
 
-        Columns: word, label, documents, documents_other, influence, influence_other, difference
-        (other - this), z, sign_flip (the influences have opposite signs), evidence,
-        evidence_other. z is the difference of the raw means over its standard error, as if the two
-        folds shared no texts.
+        A row per word and label, both matched by name, for words with at least `min_documents`
+        texts (never fewer than 3) in both; and for words that one matrix attests and of which the
+        other has fewer. Columns: word, label, change, documents, documents_other, influence,
+        influence_other, difference (of the raw means, other - this), difference_low and
+        difference_high (its 95% interval), q_value, evidence, evidence_other.
+
+        `change` says what the errors do not explain, with at most 5% false ones expected among all
+        that are shown: "flipped" (consistent in both, with opposite signs), "gained" (consistent in
+        `other` alone), "lost" (in this one alone), "stronger", "weaker" (consistent in both, with
+        one sign), else "none shown". Where one matrix has too few texts of a word, "gained" and
+        "lost" mean just that, and there is no difference.
+
+        The two folds are taken to share no texts. If they do share them, fewer changes are shown
+        than there are.
 
         Raises:
-            IncompatibleError: If the label sets or the word rules differ.
+            IncompatibleError: If the labels, word rules, methods or problem types differ, or the
+                matrices hold attention alone.
         """
-        _check_comparable(self, other)
-        place = other._rows
-        pairs = [(row, place[word]) for row, word in enumerate(self.words) if word in place]
-        rows, rows_other = np.array(pairs, np.int64).reshape(-1, 2).T
-        enough = (self.document_count[rows] >= min_documents) & (
-            other.document_count[rows_other] >= min_documents
-        )
-        columns = np.arange(len(self.labels))
-        columns_other = np.array([other.labels.index(label) for label in self.labels])
-        here = self._frame(*_grid(rows[enough], columns))
-        there = other._frame(*_grid(rows_other[enough], columns_other))
-        error = np.hypot(here["standard_error"].to_numpy(), there["standard_error"].to_numpy())
-        difference = (there["mean"] - here["mean"]).to_numpy()
-        return pd.DataFrame(
-            {
-                "word": here["word"],
-                "label": here["label"],
-                "documents": here["documents"],
-                "documents_other": there["documents"],
-                "influence": here["influence"],
-                "influence_other": there["influence"],
-                "difference": there["influence"] - here["influence"],
-                "z": statistics.ratio(difference, error),
-                "sign_flip": here["influence"] * there["influence"] < 0,
-                "evidence": here["evidence"],
-                "evidence_other": there["evidence"],
-            }
-        )
+        from .comparison import compare
+
+        return compare(self, other, min_documents)
 
     def with_association(self, table: "AssociationTable") -> "InfluenceMatrix":
         """A matrix that also says what the data say: log-odds and q-values of gold labels.
@@ -509,16 +495,3 @@ def _plain_manifest(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> dic
             f"The manifest names the labels {plain.get('labels')}, the matrix {list(labels)}."
         )
     return plain
-
-
-def _check_comparable(left: InfluenceMatrix, right: InfluenceMatrix) -> None:
-    if set(left.labels) != set(right.labels):
-        raise IncompatibleError(
-            f"This matrix has the labels {list(left.labels)}, the other {list(right.labels)}. "
-            "Compare matrices of models with the same classes."
-        )
-    if left.manifest["word_rule"] != right.manifest["word_rule"]:
-        raise IncompatibleError(
-            f"This matrix takes words as one by {left.manifest['word_rule']}, the other by "
-            f"{right.manifest['word_rule']}. Fold both with one rule."
-        )
