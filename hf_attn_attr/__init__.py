@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .attribution_pipeline import AttentionAttributionPipeline
     from .data import LabelledTexts, load_labelled
     from .extraction import AttributionExtractor, extract, measure_gauge
-    from .hub import Published, load_from_hub, pipeline, push_folder, push_to_hub
+    from .hub import PublishCallback, Published, load_from_hub, pipeline, push_folder, push_to_hub
     from .influence import (
         AssociationTable,
         InfluenceAccumulator,
@@ -55,6 +55,7 @@ _HOME = {
     "SelfAttentiveForSequenceClassification": ".models.modeling_self_attentive",
     "SelfAttentiveModel": ".models.modeling_self_attentive",
     "SelfAttentiveOutput": ".models.modeling_self_attentive",
+    "PublishCallback": ".hub",
     "Published": ".hub",
     "TrainingResult": ".training",
     "TrainingSettings": ".training",
@@ -87,6 +88,7 @@ __all__ = [
     "InvalidInputError",
     "LabelledTexts",
     "NonFiniteError",
+    "PublishCallback",
     "Published",
     "SelfAttentiveConfig",
     "SelfAttentiveForSequenceClassification",

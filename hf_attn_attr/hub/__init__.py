@@ -9,11 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .callback import PublishCallback
     from .folder import folder_card
     from .loading import Published, load_from_hub, pipeline
     from .publishing import push_folder, push_to_hub
 
 _HOME = {
+    "PublishCallback": ".callback",
     "Published": ".loading",
     "folder_card": ".folder",
     "load_from_hub": ".loading",
@@ -22,7 +24,15 @@ _HOME = {
     "push_to_hub": ".publishing",
 }
 
-__all__ = ["Published", "folder_card", "load_from_hub", "pipeline", "push_folder", "push_to_hub"]
+__all__ = [
+    "PublishCallback",
+    "Published",
+    "folder_card",
+    "load_from_hub",
+    "pipeline",
+    "push_folder",
+    "push_to_hub",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -71,11 +71,7 @@ def push_to_hub(
             meanwhile.
         HubError: If the Hub refuses or cannot be reached. What it held before, it still holds.
     """
-    if not is_repo_id(repo_id):
-        raise InvalidInputError(
-            f"{repo_id!r} cannot be the name of a repository. Wanted 'user/name', of letters, "
-            "digits, '-', '_' and '.'."
-        )
+    require_repo_id(repo_id)
     contents = Contents(
         model=model,
         tokenizer=tokenizer,
@@ -112,3 +108,12 @@ def push_folder(folder: str | Path, repo_id: str, **options: Any) -> Publication
     folder = Path(folder)
     model, tokenizer = load_classifier(folder)
     return push_to_hub(repo_id, model, tokenizer, **{**beside_the_model(folder), **options})
+
+
+def require_repo_id(name: str) -> None:
+    """Refuse what can be no repository's name, before any work is done for it."""
+    if not is_repo_id(name):
+        raise InvalidInputError(
+            f"{name!r} cannot be the name of a repository. Wanted 'user/name', of letters, "
+            "digits, '-', '_' and '.'."
+        )

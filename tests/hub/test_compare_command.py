@@ -9,7 +9,7 @@ from .published import REPO
 
 @pytest.fixture
 def revisions(hub, trained):
-    """Two revisions of a matrix: in v2 the word that speaks most for each label speaks against it."""
+    """Two revisions of a matrix, and the word that v2 turns round."""
     matrix = trained.matrix
     mean, low, high = matrix.mean.copy(), matrix.low.copy(), matrix.high.copy()
     row = matrix.words.index(matrix.top_words(matrix.labels[0], 1)["word"][0])
