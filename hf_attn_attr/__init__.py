@@ -21,9 +21,18 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .attribution_pipeline import AttentionAttributionPipeline
+    from .columns import load_columns
     from .data import LabelledTexts, load_labelled
     from .extraction import AttributionExtractor, extract, measure_gauge
-    from .hub import PublishCallback, Published, load_from_hub, pipeline, push_folder, push_to_hub
+    from .hub import (
+        PublishCallback,
+        Published,
+        load_from_hub,
+        pipeline,
+        push_columns,
+        push_folder,
+        push_to_hub,
+    )
     from .influence import (
         AssociationTable,
         InfluenceAccumulator,
@@ -64,10 +73,12 @@ _HOME = {
     "class_matrix": ".influence",
     "extract": ".extraction",
     "fold": ".influence",
+    "load_columns": ".columns",
     "load_from_hub": ".hub",
     "load_labelled": ".data",
     "measure_gauge": ".extraction",
     "pipeline": ".hub",
+    "push_columns": ".hub",
     "push_folder": ".hub",
     "push_to_hub": ".hub",
     "train": ".training",
@@ -101,10 +112,12 @@ __all__ = [
     "class_matrix",
     "extract",
     "fold",
+    "load_columns",
     "load_from_hub",
     "load_labelled",
     "measure_gauge",
     "pipeline",
+    "push_columns",
     "push_folder",
     "push_to_hub",
     "train",

@@ -343,7 +343,9 @@ def extract(
 
 @app.command()
 def fold(
-    columns: Annotated[Path, typer.Argument(help="Folder written by `extract`.")],
+    columns: Annotated[
+        str, typer.Argument(help="Folder written by `extract`, or the Hub name of such columns.")
+    ],
     output: Output,
     case_sensitive: Annotated[bool, typer.Option(help="Keep words apart by case.")] = False,
 ) -> None:

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InvalidInputError
 from ..quiet import quiet_loading
 from .commands import app
-from .options import Folder, Json
+from .options import Folder, Json, require_one_of
 from .printing import print_json, print_parts, records, working
 
 if TYPE_CHECKING:
@@ -36,30 +36,42 @@ def push(
     ] = False,
     license: License = None,
     language: Language = None,
+    what: Annotated[
+        str,
+        typer.Option(help="model; or, as a data set by itself, columns or table (of influence)."),
+    ] = "model",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go up.")] = False,
     json_: Json = False,
 ) -> None:
     """Publish a model and its influence on the Hub, in one commit.
 
-    Reads model, influence/, training.json, evaluation.json and report.html; writes a repository.
+    Reads model, influence/, training.json, evaluation.json, report.html and README.md; writes a
+    repository. With --what columns or table it is a data set. Columns hold the texts themselves.
     The token is that of `hf auth login`, or HF_TOKEN.
     Example: `hf-attn-attr push model user/model`
     """
-    told = {"license": license, "language": language}
+    require_one_of("--what", what, ("model", "columns", "table"))
+    given = {"license": license, "private": private, "revision": revision}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    options |= {"create_pr": create_pr, "dry_run": dry_run}
     with working():
-        from ..hub import push_folder
+        if what == "columns":
+            from ..columns import load_columns
+            from ..hub import push_columns
 
-        with quiet_loading():
-            done = push_folder(
-                folder,
-                repo,
-                private=private,
-                revision=revision,
-                create_pr=create_pr,
-                code=not no_code,
-                dry_run=dry_run,
-                **{name: value for name, value in told.items() if value is not None},
-            )
+            columns, provenance = load_columns(folder)
+            done = push_columns(columns, repo, provenance, **options)
+        elif what == "table":
+            from ..influence import InfluenceMatrix
+
+            matrix = InfluenceMatrix.from_pretrained(folder)
+            done = matrix.push_to_hub(repo, repo_type="dataset", **options)
+        else:
+            from ..hub import push_folder
+
+            options |= {} if language is None else {"language": language}
+            with quiet_loading():
+                done = push_folder(folder, repo, code=not no_code, **options)
     if json_:
         print_json(asdict(done))
     else:

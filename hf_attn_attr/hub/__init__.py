@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .callback import PublishCallback
+    from .columns import push_columns
     from .folder import folder_card
     from .loading import Published, load_from_hub, pipeline
     from .publishing import push_folder, push_to_hub
@@ -20,6 +21,7 @@ _HOME = {
     "folder_card": ".folder",
     "load_from_hub": ".loading",
     "pipeline": ".loading",
+    "push_columns": ".columns",
     "push_folder": ".publishing",
     "push_to_hub": ".publishing",
 }
@@ -30,6 +32,7 @@ __all__ = [
     "folder_card",
     "load_from_hub",
     "pipeline",
+    "push_columns",
     "push_folder",
     "push_to_hub",
 ]
