@@ -135,6 +135,7 @@ def test_a_known_model_of_another_kind_runs_nothing_either(publish, hub, sentine
     assert load_from_hub(REPO).model.config.model_type == "bert"
     assert load_classifier(REPO)[0].config.model_type == "bert"
     assert len(hf_attn_attr.pipeline("text-classification", REPO)(TEXTS[0])) == 1
+    assert hf_attn_attr.pipeline("attention-attribution", REPO)(TEXTS[0])["words"]
     for load in THEIRS[-2:]:  # transformers asks for trust here
         with pytest.raises(ValueError, match="trust_remote_code=True"):
             load(REPO)

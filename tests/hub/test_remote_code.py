@@ -53,9 +53,9 @@ for load in (
 
 
 def close(answer, other):
-    """Whether two answers are the same, numbers within 1e-6."""
+    """Whether two answers say the same, numbers within 1e-6; the package's may say more."""
     if isinstance(answer, dict):
-        assert answer.keys() == other.keys()
+        assert answer.keys() <= other.keys()
         for name, value in answer.items():
             close(value, other[name])
     elif isinstance(answer, list):
