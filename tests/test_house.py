@@ -16,7 +16,7 @@ STOREYS = (
     {"merging", "windows"},
     {"arrays"},
     {"extraction", "columns"},
-    {"training", "loading", "evaluation", "cost", "answering"},
+    {"training", "loading", "evaluation", "cost", "answering", "plots"},
     {"workflow", "attribution_pipeline"},
     {"demonstration", "hub"},
     {"cli"},

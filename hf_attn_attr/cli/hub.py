@@ -45,8 +45,9 @@ def push(
 ) -> None:
     """Publish a model and its influence on the Hub, in one commit.
 
-    Reads model, influence/, training.json, evaluation.json, report.html and README.md; writes a
-    repository. With --what columns or table it is a data set. Columns hold the texts themselves.
+    Reads model, influence/, training.json, evaluation.json, report.html, influence.png and
+    README.md; writes a repository. With --what columns or table it is a data set; columns hold the
+    texts themselves.
     The token is that of `hf auth login`, or HF_TOKEN.
     Example: `hf-attn-attr push model user/model`
     """
@@ -86,14 +87,17 @@ def card(
     ] = None,
     license: License = None,
     language: Language = None,
+    picture: Annotated[
+        bool, typer.Option("--picture", help="Draw influence.png too; needs matplotlib.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also where README.md was written by hand.")
     ] = False,
 ) -> None:
     """Write the model card of a folder from what lies in it.
 
-    Reads config, influence/, training.json and evaluation.json; writes README.md. `push` renders it
-    too, and keeps the licence and language given here.
+    Reads config, influence/, training.json and evaluation.json; writes README.md and, if asked,
+    influence.png. `push` renders it anew, and keeps the licence and language given here.
     Example: `hf-attn-attr card model --license apache-2.0 --language en`
     """
     from ..cards import RENDERED
@@ -105,6 +109,11 @@ def card(
         raise InvalidInputError(
             f"{path} was written or changed by hand. Move it away, or give --overwrite."
         )
+    if picture:
+        from ..influence import InfluenceMatrix
+        from ..plots import save_picture
+
+        save_picture(InfluenceMatrix.from_pretrained(folder), folder / "influence.png")
     text = folder_card(folder, repo, license=license, language=language)
     write_bytes(path, text.encode())
     print_parts(f"Written to {path}.")

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -37,7 +37,7 @@ def model_card(
     evaluation: Mapping[str, Any] | None = None,
     code: bool = False,
     report: bool = False,
-    pictures: Sequence[str] = (),
+    picture: str | None = None,
     license: str | None = None,
     language: str | None = None,
 ) -> str:
@@ -52,7 +52,7 @@ def model_card(
         evaluation: Content of evaluation.json, likewise.
         code: Whether the model's code is published, too.
         report: Whether report.html is.
-        pictures: Names of picture files, likewise.
+        picture: Name of the picture of its words, if that is.
         license: Identifier of the model's licence, as on the Hub: "mit".
         language: Language of its texts, as on the Hub: "en".
     """
@@ -79,7 +79,7 @@ def model_card(
         problem=_problem_type(config, labels),
         code=code,
         report=report,
-        pictures=pictures,
+        picture=picture,
         influence=influence,
         manifest=manifest,
         method=manifest.get("method"),

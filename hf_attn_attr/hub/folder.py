@@ -8,14 +8,14 @@ from ..errors import InvalidInputError
 from ..files import read_json
 from ..influence import InfluenceMatrix
 from .card import model_card
-from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, REPORT, TRAINING
+from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, PICTURE, REPORT, TRAINING
 
 _TOLD = ("license", "language")
 
 
 def beside_the_model(folder: Path) -> dict[str, Any]:
-    """Matrix, facts, report and card of a folder, as `push_to_hub` takes them."""
-    report = folder / REPORT
+    """Matrix, facts, report, picture and card of a folder, as `push_to_hub` takes them."""
+    report, picture = folder / REPORT, folder / PICTURE
     own = _text(folder / CARD)
     return {
         "influence": (
@@ -24,6 +24,7 @@ def beside_the_model(folder: Path) -> dict[str, Any]:
         "training": _facts(folder / TRAINING),
         "evaluation": _facts(folder / EVALUATION),
         "report": report if report.is_file() else None,
+        "picture": picture if picture.is_file() else None,
         "card": own if own is not None and RENDERED not in own else None,
         **_told(own),
     }
@@ -61,6 +62,7 @@ def folder_card(
         evaluation=found["evaluation"],
         code=repo_id is not None and config.get("model_type") == "self_attentive",
         report=found["report"] is not None,
+        picture=None if found["picture"] is None else PICTURE,
         license=license or found["license"],
         language=language or found["language"],
     )

@@ -4,5 +4,6 @@ from ..influence.storage import FOLDER as INFLUENCE
 
 CARD, CONFIG = "README.md", "config.json"
 TRAINING, EVALUATION, REPORT = "training.json", "evaluation.json", "report.html"
+PICTURE = "influence.png"
 
-__all__ = ["CARD", "CONFIG", "EVALUATION", "INFLUENCE", "REPORT", "TRAINING"]
+__all__ = ["CARD", "CONFIG", "EVALUATION", "INFLUENCE", "PICTURE", "REPORT", "TRAINING"]

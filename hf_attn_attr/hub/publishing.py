@@ -26,6 +26,7 @@ def push_to_hub(
     training: Mapping[str, Any] | None = None,
     evaluation: Mapping[str, Any] | None = None,
     report: str | Path | None = None,
+    picture: str | Path | None = None,
     license: str | None = None,
     language: str | None = None,
     card: str | None = None,
@@ -52,6 +53,7 @@ def push_to_hub(
         training: Data, settings and metrics, as in the `training.json` of a trained folder.
         evaluation: Results of checks, as in `evaluation.json`.
         report: A page of HTML, published as `report.html`.
+        picture: A PNG of the most influential words, for the card (`plots.save_picture`).
         license: Identifier of the model's licence, as on the Hub: "mit".
         language: Language of its texts, as on the Hub: "en".
         card: README.md as you wrote it; None renders one from the facts given here.
@@ -79,6 +81,7 @@ def push_to_hub(
         training=training,
         evaluation=evaluation,
         report=None if report is None else Path(report),
+        picture=None if picture is None else Path(picture),
         license=license,
         language=language,
         card=card,
@@ -100,10 +103,10 @@ def push_to_hub(
 def push_folder(folder: str | Path, repo_id: str, **options: Any) -> Publication:
     """Publish what `run` or `train` left in a folder; see `push_to_hub` for the options.
 
-    Reads model, tokenizer, `influence/`, `training.json`, `evaluation.json`, `report.html` and
-    `README.md`, the last five where they are there. A rendered README.md is rendered anew, with its
-    licence and language; your own goes up as it is. Checkpoints and whatever else lies in the
-    folder stay here.
+    Reads model, tokenizer, `influence/`, `training.json`, `evaluation.json`, `report.html`,
+    `influence.png` and `README.md`, the last six where they are there. A rendered README.md is
+    rendered anew, with its licence and language; your own goes up as it is. Checkpoints and
+    whatever else lies in the folder stay here.
     """
     folder = Path(folder)
     model, tokenizer = load_classifier(folder)

@@ -17,11 +17,21 @@ from .belonging import check_belongs
 from .card import model_card
 from .code import FILES as CODE
 from .code import published_config, write_code
-from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, REPORT, TRAINING
+from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, PICTURE, REPORT, TRAINING
 
 # What a publication owns in a repository: of these, what it does not bring is deleted. Weights that
 # are no safetensors are among them: they would be those of an earlier model.
-OWNED = (*MODEL, "pytorch_model*", *CODE, f"{INFLUENCE}/*", TRAINING, EVALUATION, REPORT, CARD)
+OWNED = (
+    *MODEL,
+    "pytorch_model*",
+    *CODE,
+    f"{INFLUENCE}/*",
+    TRAINING,
+    EVALUATION,
+    REPORT,
+    PICTURE,
+    CARD,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +45,7 @@ class Contents:
         training: What `training.json` says, if anything.
         evaluation: What `evaluation.json` says, if anything.
         report: A page of HTML, if there is one.
+        picture: PNG of the most influential words, if there is one.
         license: Identifier of the model's licence, as on the Hub.
         language: Language of its texts, as on the Hub.
         card: README.md as somebody wrote it; None to render one.
@@ -46,6 +57,7 @@ class Contents:
     training: Mapping[str, Any] | None = None
     evaluation: Mapping[str, Any] | None = None
     report: Path | None = None
+    picture: Path | None = None
     license: str | None = None
     language: str | None = None
     card: str | None = None
@@ -60,7 +72,7 @@ class Contents:
 
         Raises:
             InvalidInputError: If the tokenizer is not a fast one, the model's attributions are not
-                defined yet, or the report is no file.
+                defined yet, or report or picture are no files.
             IncompatibleError: If matrix and model do not belong together.
         """
         if not getattr(self.tokenizer, "is_fast", False):
@@ -77,8 +89,9 @@ class Contents:
             )
         if self.influence is not None:
             check_belongs(self.influence, model, self.tokenizer)
-        if self.report is not None and not self.report.is_file():
-            raise InvalidInputError(f"{self.report} is no file. Give the page of a report.")
+        for path in (self.report, self.picture):
+            if path is not None and not path.is_file():
+                raise InvalidInputError(f"{path} is no file. Give one, or leave it out.")
 
 
 def stage(contents: Contents, repo_id: str, folder: Path, *, code: bool) -> None:
@@ -102,8 +115,9 @@ def stage(contents: Contents, repo_id: str, folder: Path, *, code: bool) -> None
     for name, facts in ((TRAINING, contents.training), (EVALUATION, contents.evaluation)):
         if facts is not None:
             (folder / name).write_bytes(canonical_json(dict(facts)))
-    if contents.report is not None:
-        shutil.copyfile(contents.report, folder / REPORT)
+    for name, given in ((REPORT, contents.report), (PICTURE, contents.picture)):
+        if given is not None:
+            shutil.copyfile(given, folder / name)
     if contents.influence is not None:
         contents.influence.save_pretrained(folder)
     card = contents.card or model_card(
@@ -114,6 +128,7 @@ def stage(contents: Contents, repo_id: str, folder: Path, *, code: bool) -> None
         evaluation=contents.evaluation,
         code=code,
         report=contents.report is not None,
+        picture=None if contents.picture is None else PICTURE,
         license=contents.license,
         language=contents.language,
     )

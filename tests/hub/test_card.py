@@ -218,7 +218,7 @@ CARDS = {
                 "corpus": {"source": "texts.csv"},
             },
         ),
-        report=True, pictures=["influence.png"],
+        report=True, picture="influence.png",
     ),
     "taught": lambda: model_card(
         "user/model", config("x", "y", teacher="user/teacher", word_vectors="glove.txt")

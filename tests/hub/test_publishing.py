@@ -1,6 +1,7 @@
 """A model and its influence go up as one commit and come back as one commit."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -68,11 +69,16 @@ def test_evaluation_and_report_go_along(hub, trained, tmp_path):
         push_to_hub(REPO, trained.model, trained.tokenizer, report=tmp_path / "nowhere.html")
 
 
-def test_the_command_line_publishes_and_answers_from_the_hub(hub, trained, command):
-    done = command("push", trained.folder, REPO, "--license", "mit")
+def test_the_command_line_publishes_and_answers_from_the_hub(hub, trained, command, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "model")
+    assert command("card", folder, "--picture").status == 0
+    done = command("push", folder, REPO, "--license", "mit")
     assert done.status == 0, done.err
     assert f"Published at {hub.url}/{REPO}" in done.out
-    assert b"license: mit" in hub.repository(REPO).files()["README.md"].data
+    files = hub.repository(REPO).files()
+    assert b"license: mit" in files["README.md"].data
+    assert b"](influence.png)" in files["README.md"].data
+    assert files["influence.png"].data.startswith(b"\x89PNG")
     label = trained.matrix.labels[0]
     for name, *arguments in (
         ("top", "--label", label, "--json"),
@@ -83,6 +89,8 @@ def test_the_command_line_publishes_and_answers_from_the_hub(hub, trained, comma
         here = command(name, trained.folder, *arguments[:3])
         assert there.status == here.status == 0, there.err
         assert there.json == here.json
+    explained = command("explain", REPO, "so happy", "--json")
+    assert explained.json == command("explain", trained.folder, "so happy", "--json").json
     wrong = command("top", trained.folder, "--label", label, "--revision", "main")
     assert (wrong.status, "has no revision 'main'" in wrong.err) == (1, True)
 
@@ -135,8 +143,6 @@ def test_a_matrix_of_another_model_is_refused(hub, trained, change, message):
 
 
 def test_a_card_rendered_anew_changes_nothing_that_matters(hub, trained, command, tmp_path):
-    import shutil
-
     folder = shutil.copytree(trained.folder, tmp_path / "model")
     first = push_folder(folder, REPO)
     assert command("card", folder, "--license", "cc0-1.0", "--language", "en").status == 0
