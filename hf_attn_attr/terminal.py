@@ -1,7 +1,7 @@
 """Answers as terminal tables. Words come from anybody's texts, so they are shown, never obeyed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .influence.statistics import Q_LEVEL, supported
 from .markup import printable
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ _EVIDENCE = {
     "uncertain": ("uncertain", "yellow"),
     "insufficient": ("too few", "dim"),
 }
-Q_LEVEL = 0.05
 
 
 def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
@@ -34,7 +34,7 @@ def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
     table.add_column("evidence", no_wrap=True)
     for row in rows.to_dict("records"):
         level = str(row["evidence"])
-        if with_data and level == "consistent" and not _supported(row):
+        if with_data and level == "consistent" and not supported(row):
             level = "unsupported"
         evidence, style = _EVIDENCE[level]
         data = (_number(row["log_odds"]), _number(row["association_q_value"], ".2g"))
@@ -49,11 +49,6 @@ def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
             Text(evidence, style=style),
         )
     return table
-
-
-def _supported(row: Mapping[Any, Any]) -> bool:
-    """Whether the data, too, associate word and label, and in the same direction."""
-    return bool(row["association_q_value"] <= Q_LEVEL and row["influence"] * row["log_odds"] > 0)
 
 
 def joint_table(rows: "pd.DataFrame", key: str, title: str) -> Table:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..cards import render
 from ..influence import InfluenceMatrix
+from ..influence.statistics import Q_LEVEL, supported
 from ..markup import Markdown, printable
 
 _ATTENTION = ("attention", "attention_rollout")
@@ -85,6 +86,7 @@ def model_card(
         method=manifest.get("method"),
         signed=signed,
         associated=influence is not None and bool(np.isfinite(influence.association_q_value).any()),
+        q_level=Q_LEVEL,
         tables=tables,
         example=_example(source, tables),
         corpus=_get(origin, str, "corpus", "source"),
@@ -165,12 +167,25 @@ def _tables(influence: InfluenceMatrix | None, *, signed: bool) -> list[dict[str
     labels = _get(influence.manifest, list, "classes") or influence.labels
     shown = _SHOWN if len(labels) <= _MANY_LABELS else _SHOWN_OF_MANY
     by = "lower_bound" if signed else "npmi"
-    found = {
-        label: influence.top_words(label, shown, by=by).to_dict("records")
+    if not len(influence.words):
+        return [{"label": label, "rows": []} for label in labels]
+    associated = bool(np.isfinite(influence.association_q_value).any())
+    return [
+        {
+            "label": label,
+            "rows": [
+                {**row, "evidence": _evidence(row, associated=associated)}
+                for row in influence.top_words(label, shown, by=by).to_dict("records")
+            ],
+        }
         for label in labels
-        if len(influence.words)
-    }
-    return [{"label": label, "rows": found.get(label, [])} for label in labels]
+    ]
+
+
+def _evidence(row: dict[Any, Any], *, associated: bool) -> str:
+    """How far a row is attested; "model only" if the model alone says so, and not the data."""
+    found = str(row["evidence"])
+    return "model only" if associated and found == "consistent" and not supported(row) else found
 
 
 def _example(source: str, tables: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,14 +136,22 @@ def test_several_seeds_are_shown_with_their_spread():
 
 
 def test_association_in_the_data_is_shown_once_it_is_tested():
-    from dataclasses import replace
-
     influence = matrix(("joy", "fear"))
     cells = np.full(influence.influence.shape, 0.25)
-    tested = replace(influence, log_odds=cells, association_q_value=cells / 10)
-    card = model_card("user/model", config("joy", "fear"), tested)
-    assert "| log-odds in the data | q |" in card
-    assert "| +0.250 | 0.025 |" in card
+    cards = [
+        model_card(
+            "user/model",
+            config("joy", "fear"),
+            replace(influence, log_odds=cells, association_q_value=np.full(cells.shape, q)),
+        )
+        for q in (0.025, 0.25)
+    ]
+    for card, q in zip(cards, ("0.025", "0.250"), strict=True):
+        assert "| log-odds in the data | q |" in card
+        assert f"| +0.250 | {q} |" in card
+    assert ("| consistent |" in cards[0], "| model only |" in cards[0]) == (True, False)
+    assert ("| consistent |" in cards[1], "| model only |" in cards[1]) == (False, True)
+    assert "q is above 0.05" in cards[0]
     assert "log-odds" not in model_card("user/model", config("joy", "fear"), influence)
 
 
