@@ -30,6 +30,14 @@ from outcome import Outcome  # noqa: E402
 
 
 @pytest.fixture(scope="session")
+def serving():
+    """The loopback Hub, answering."""
+    HUB.start()
+    yield HUB
+    HUB.stop()
+
+
+@pytest.fixture(scope="session")
 def run_result(tmp_path_factory):
     """The main job on the sentences that come with the package, briefly trained, and its folder."""
     from dataclasses import replace

@@ -13,15 +13,8 @@ import pytest
 from conftest import HUB
 
 
-@pytest.fixture(scope="session")
-def _serving():
-    HUB.start()
-    yield
-    HUB.stop()
-
-
 @pytest.fixture
-def hub(_serving, monkeypatch, tmp_path):
+def hub(serving, monkeypatch, tmp_path):
     """An empty Hub, an empty cache, the token of "owner", and no waiting between retries."""
     HUB.reset()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)

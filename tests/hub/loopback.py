@@ -44,7 +44,7 @@ class LoopbackHub:
         self.server.daemon_threads = True
         self.server.hub = self  # type: ignore[attr-defined]
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.tokens = {"hf_owner": "owner", "hf_stranger": "stranger"}
+        self.tokens = {"hf_owner": "owner", "hf_user": "user", "hf_stranger": "stranger"}
         self.reset()
 
     def reset(self) -> None:

@@ -180,7 +180,8 @@ def test_checks_are_shown_as_they_were_found_and_never_made_up(checks, rows):
 @pytest.mark.parametrize(
     "facts",
     [
-        {"metrics": "good"}, {"metrics": {"accuracy": "good"}}, {"seeds": 3}, {"settings": []},
+        {"metrics": "good"}, {"metrics": {"accuracy": "good", "r2": float("nan")}},
+        {"seeds": 3}, {"settings": []},
         {"texts": None}, {"texts": {"train": {"rows": "many"}}},
         {"seeds": [None, {"accuracy": "x"}]},
     ],
