@@ -1,4 +1,7 @@
-"""Whether a matrix was folded from what this very model said."""
+"""Whether a matrix was folded from what this very model said, and checks are about them."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -28,11 +31,7 @@ def check_belongs(
             f"The matrix has the labels {list(influence.labels)}, the model {labels}. {_REMEDY}"
         )
     told = influence.manifest.get("provenance", {})
-    found = {
-        "weights_sha256": weights_digest(model),
-        "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(tokenizer).encode()),
-    }
-    for name, digest in found.items():
+    for name, digest in _digests(model, tokenizer).items():
         what = name.removesuffix("_sha256")
         if told.get(name) is None:
             raise IncompatibleError(
@@ -45,3 +44,38 @@ def check_belongs(
                 f"The matrix was made with other {what} (SHA-256 {told[name]}) than this model's "
                 f"({digest}): the model was trained on since, or is another one. {_REMEDY}"
             )
+
+
+def check_is_about(
+    evaluation: Mapping[str, Any],
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    table_sha256: str | None,
+) -> None:
+    """Refuse results of checks on another model or matrix, as far as they say what they are of.
+
+    Args:
+        evaluation: Content of evaluation.json.
+        model: The model.
+        tokenizer: Its tokenizer.
+        table_sha256: Digest of the matrix's table; None if there is no matrix.
+
+    Raises:
+        IncompatibleError: If they are of something else.
+    """
+    found = {**_digests(model, tokenizer), "influence_sha256": table_sha256}
+    about = evaluation.get("model")
+    told = {**about, **evaluation} if isinstance(about, Mapping) else evaluation
+    for name, digest in found.items():
+        if told.get(name) not in (None, digest):
+            raise IncompatibleError(
+                f"The checks are of another {name.removesuffix('_sha256')} (SHA-256 {told[name]}) "
+                f"than what is published ({digest}). Evaluate again, or leave them out."
+            )
+
+
+def _digests(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
+    return {
+        "weights_sha256": weights_digest(model),
+        "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(tokenizer).encode()),
+    }

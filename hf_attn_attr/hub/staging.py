@@ -9,15 +9,15 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..errors import InvalidInputError
-from ..files import canonical_json, read_json
+from ..files import canonical_json, read_json, sha256_of_file
 from ..influence import InfluenceMatrix
 from ..loading import FILES as MODEL
 from ..tokenization import save_tokenizer
-from .belonging import check_belongs
+from .belonging import check_belongs, check_is_about
 from .card import model_card
 from .code import FILES as CODE
 from .code import published_config, write_code
-from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, PICTURE, REPORT, TRAINING
+from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, PICTURE, REPORT, TABLE, TRAINING
 
 # What a publication owns in a repository: of these, what it does not bring is deleted. Weights that
 # are no safetensors are among them: they would be those of an earlier model.
@@ -102,6 +102,9 @@ def stage(contents: Contents, repo_id: str, folder: Path, *, code: bool) -> None
         repo_id: Where it will be found.
         folder: Where it is written.
         code: Whether a self-attentive model's code goes along.
+
+    Raises:
+        IncompatibleError: If the checks are of another model or matrix.
     """
     contents.model.save_pretrained(folder)
     save_tokenizer(contents.tokenizer, str(folder))
@@ -118,8 +121,12 @@ def stage(contents: Contents, repo_id: str, folder: Path, *, code: bool) -> None
     for name, given in ((REPORT, contents.report), (PICTURE, contents.picture)):
         if given is not None:
             shutil.copyfile(given, folder / name)
+    table = None
     if contents.influence is not None:
         contents.influence.save_pretrained(folder)
+        table = sha256_of_file(folder / INFLUENCE / TABLE)
+    if contents.evaluation is not None:
+        check_is_about(contents.evaluation, contents.model, contents.tokenizer, table)
     card = contents.card or model_card(
         repo_id,
         config,

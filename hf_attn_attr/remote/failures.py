@@ -8,10 +8,6 @@ from hf_attn_attr.errors import HubError, InvalidInputError
 # Seconds before what failed in passing is tried again, where huggingface_hub does not.
 WAITS = (1.0, 4.0, 15.0)
 _PASSING = (408, 429, 500, 502, 503, 504)
-_UNREACHABLE = (
-    "The Hub cannot be reached ({why}), and {place} is not in the cache, or only in part. Fetch it "
-    "while you are online: hf download {download}"
-)
 
 
 @contextmanager
@@ -25,11 +21,7 @@ def told(repo_id: str, repo_type: str = "model", revision: str | None = None) ->
     from huggingface_hub import errors
     from huggingface_hub.utils import httpx
 
-    place = f"{repo_id} at {revision}" if revision else repo_id
-    download = repo_id + (f" --revision {revision}" if revision else "")
-    if repo_type != "model":
-        download += f" --repo-type {repo_type}"
-    unreachable = _UNREACHABLE.format(why="{why}", place=place, download=download)
+    place = _place(repo_id, revision)
     try:
         yield
     except errors.HFValidationError as error:
@@ -61,7 +53,20 @@ def told(repo_id: str, repo_type: str = "model", revision: str | None = None) ->
         errors.OfflineModeIsEnabled,
         httpx.TransportError,
     ) as error:
-        raise HubError(unreachable.format(why=_reason(error))) from error
+        raise unreachable(repo_id, repo_type, revision, error) from error
+
+
+def unreachable(
+    repo_id: str, repo_type: str, revision: str | None, cause: BaseException | None = None
+) -> HubError:
+    """The error for what the cache lacks while the Hub cannot be asked."""
+    download = repo_id + (f" --revision {revision}" if revision else "")
+    if repo_type != "model":
+        download += f" --repo-type {repo_type}"
+    return HubError(
+        f"The Hub cannot be reached{_reason(cause)}, and {_place(repo_id, revision)} is not in the "
+        f"cache, or only in part. Fetch it while you are online: hf download {download}"
+    )
 
 
 def is_passing(error: Exception) -> bool:
@@ -90,16 +95,19 @@ def _http_failure(error: "BaseException", place: str) -> str:
     return f"The Hub refused this for {place}: {_first_line(error)}"
 
 
-def _reason(error: BaseException) -> str:
-    """Offline by wish, or the first line of the first cause."""
+def _place(repo_id: str, revision: str | None) -> str:
+    return f"{repo_id} at {revision}" if revision else repo_id
+
+
+def _reason(error: BaseException | None) -> str:
+    """Offline by wish, or the first line of the first cause, in brackets."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return f"{type(cause).__name__}: {_first_line(cause)}"
+        return " (HF_HUB_OFFLINE is set)"
+    while error is not None and error.__cause__ is not None:
+        error = error.__cause__
+    return "" if error is None else f" ({type(error).__name__}: {_first_line(error)})"
 
 
 def _first_line(error: BaseException) -> str:

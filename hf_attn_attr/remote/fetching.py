@@ -7,10 +7,9 @@ from pathlib import Path
 
 from hf_attn_attr.errors import HubError
 
-from .failures import WAITS, is_passing, told
+from .failures import WAITS, is_passing, told, unreachable
 
 _REPO_ID = re.compile(r"[\w.\-]+(/[\w.\-]+)?", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def is_repo_id(name: str) -> bool:
@@ -65,23 +64,39 @@ def fetch(
     """
     from huggingface_hub import errors, snapshot_download
 
-    options = {"revision": commit, "repo_type": repo_type, "allow_patterns": list(patterns)}
+    where = {"revision": commit, "repo_type": repo_type}
+    options = {**where, "allow_patterns": list(patterns)}
+
+    def lacking(folder: Path) -> list[str]:
+        return [name for name in required if not (folder / name).is_file()]
+
     try:  # what a commit holds never changes: if all of it is here, nobody need be asked
         cached = Path(snapshot_download(repo_id, local_files_only=True, **options))
-        if required and all((cached / name).is_file() for name in required):
+        if not lacking(cached) and (set(patterns) <= set(required) or _listed(repo_id, **where)):
             return cached
     except errors.LocalEntryNotFoundError:
         pass
     with told(repo_id, repo_type, commit):
         folder = Path(_patiently(lambda: snapshot_download(repo_id, token=token, **options)))
-    missing = [name for name in required if not (folder / name).is_file()]
-    if missing:
+    if not _listed(repo_id, **where):  # some part of it that happened to be in the cache
+        raise unreachable(repo_id, repo_type, commit)
+    if missing := lacking(folder):
         raise HubError(
-            f"{repo_id} at {commit} has no {' and no '.join(missing)}, or the cache lacks it and "
-            f"the Hub cannot be reached. Was it published with hf_attn_attr? To fetch it: hf "
-            f"download {repo_id} --revision {commit}"
+            f"{repo_id} at {commit} has no {' and no '.join(missing)}. Was it published with "
+            "hf_attn_attr?"
         )
     return folder
+
+
+def _listed(repo_id: str, **where: str) -> bool:
+    """Whether it is known which files the commit holds."""
+    from huggingface_hub import errors, get_cached_repo_tree
+
+    try:
+        get_cached_repo_tree(repo_id, **where)
+    except errors.CachedRepoTreeNotFoundError:
+        return False
+    return True
 
 
 def _patiently(download: Callable[[], str]) -> str:

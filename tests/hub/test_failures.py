@@ -280,13 +280,25 @@ def test_what_was_loaded_in_part_says_so(hub, publish, offline):
             load(REPO)
 
 
+def test_what_others_fetched_in_part_is_not_taken_for_all_of_it(hub, publish, offline):
+    commit = publish().commit
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        hf_hub_download(REPO, name)
+    offline()
+    # Whether there is a matrix cannot be known, so it is not said that there is none.
+    with pytest.raises(
+        HubError, match=rf"only in part.*hf download owner/model --revision {commit}"
+    ):
+        load_from_hub(REPO)
+
+
 def test_a_head_that_moved_in_the_cache_does_not_mix_commits(hub, publish, offline):
     first = publish()
     load_from_hub(REPO)
     publish(license="mit")
     hf_hub_download(REPO, "README.md")  # moves the cache's head, and fetches nothing else
     offline()
-    with pytest.raises(HubError, match="hf download"):
+    with pytest.raises(HubError, match=r"only in part.*hf download"):
         load_from_hub(REPO)
     assert load_from_hub(REPO, first.commit).commit == first.commit
 

@@ -10,6 +10,7 @@ import torch
 
 from hf_attn_attr import InfluenceMatrix, load_from_hub, push_folder, push_to_hub
 from hf_attn_attr.errors import IncompatibleError, InvalidInputError
+from hf_attn_attr.files import sha256_of_file
 
 from .published import CODE, INFLUENCE, MODEL, REPO
 
@@ -140,6 +141,30 @@ def test_a_matrix_of_another_model_is_refused(hub, trained, change, message):
     with pytest.raises(IncompatibleError, match=message):
         load_from_hub(REPO)
     assert InfluenceMatrix.from_pretrained(REPO).manifest == other.manifest
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"model": {"weights_sha256": "0" * 64}}, "checks are of another weights"),
+        ({"model": {"tokenizer_sha256": "0" * 64}}, "checks are of another tokenizer"),
+        ({"influence_sha256": "0" * 64}, "checks are of another influence"),
+    ],
+)
+def test_checks_of_something_else_are_refused(hub, trained, about, message):
+    checks = {"checks": [{"name": "x", "verdict": "supported"}], **about}
+    with pytest.raises(IncompatibleError, match=message):
+        push_to_hub(REPO, trained.model, trained.tokenizer, trained.matrix, evaluation=checks)
+    assert not hub.repositories
+
+
+def test_checks_of_this_model_and_matrix_are_not(hub, trained):
+    origin = trained.matrix.manifest["provenance"]
+    table = sha256_of_file(trained.folder / "influence" / "influence.parquet")
+    digests = {name: origin[name] for name in ("weights_sha256", "tokenizer_sha256")}
+    checks = {"model": digests, "influence_sha256": table, "checks": []}
+    push_to_hub(REPO, trained.model, trained.tokenizer, trained.matrix, evaluation=checks)
+    assert "evaluation.json" in hub.repository(REPO).files()
 
 
 def test_a_card_rendered_anew_changes_nothing_that_matters(hub, trained, command, tmp_path):
