@@ -32,10 +32,15 @@ def resolve(
         InvalidInputError: If `repo_id` can be no repository's name.
         HubError: If there is no such repository or revision, or it cannot be known.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, is_offline_mode
 
     with told(repo_id, repo_type, revision):
-        found = HfApi(token=token).resolve_revision(repo_id, repo_type=repo_type, revision=revision)
+        found = HfApi(token=token).resolve_revision(
+            repo_id,
+            repo_type=repo_type,
+            revision=revision,
+            local_files_only=is_offline_mode(),  # who is offline by wish need not be warned
+        )
     return str(found.resolved)
 
 
