@@ -144,9 +144,9 @@ def test_association_in_the_data_is_shown_once_it_is_tested():
             config("joy", "fear"),
             replace(influence, log_odds=cells, association_q_value=np.full(cells.shape, q)),
         )
-        for q in (0.025, 0.25)
+        for q in (0.025, 0.25, 0.0)
     ]
-    for card, q in zip(cards, ("0.025", "0.250"), strict=True):
+    for card, q in zip(cards, ("0.025", "0.250", "&lt;0.001"), strict=True):
         assert "| log-odds in the data | q |" in card
         assert f"| +0.250 | {q} |" in card
     assert ("| consistent |" in cards[0], "| model only |" in cards[0]) == (True, False)

@@ -1,11 +1,16 @@
 """Where this package is not installed, a published model brings its own code; never unasked."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
-from transformers import pipeline
+from datasets import Dataset
+from transformers import AutoModelForSequenceClassification, pipeline
+from transformers.dynamic_module_utils import get_imports, get_relative_import_files
 
-from hf_attn_attr import push_to_hub
+import hf_attn_attr
+from hf_attn_attr import extract, models, push_to_hub
 
 from .published import CODE, REPO, TEXTS
 from .without_package import WITHOUT
@@ -33,6 +38,13 @@ found = {{
     "again": again(texts),
     "by hand": pipeline("text-classification", model=model, tokenizer=tokenizer)(texts),
 }}
+# Later the package comes in, and takes the model as it is, though its class is another.
+sys.meta_path.pop(0)
+import hf_attn_attr
+from datasets import Dataset
+columns = hf_attn_attr.extract(Dataset.from_dict({{"text": texts}}), model, tokenizer)
+found["extracted"] = columns.to_dict()
+found["provenance"] = hf_attn_attr.AttributionExtractor(model, tokenizer).provenance
 open("found.json", "w").write(json.dumps(found))
 """
 REFUSING = f"""
@@ -81,6 +93,10 @@ def test_everything_loads_and_says_the_same_with_the_code_of_the_repository(
     close(found["by hand"], classify(TEXTS))
     close(found["explained"], explained)
     close(found["again"], explained)
+    columns = extract(Dataset.from_dict({"text": TEXTS}), trained.model, trained.tokenizer)
+    close(found["extracted"], columns.to_dict())
+    wanted = trained.matrix.manifest["provenance"]
+    assert found["provenance"] == {name: wanted[name] for name in found["provenance"]}
 
 
 def test_without_trust_there_is_a_clear_refusal(hub, trained, python):
@@ -105,6 +121,26 @@ def test_the_package_needs_no_trust_and_names_no_code(hub, trained, tmp_path):
     explain.model.save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "config.json").read_text())
     assert not {"auto_map", "custom_pipelines"} & saved.keys()
+
+
+def test_trust_changes_nothing_where_the_package_is(hub, trained):
+    push_to_hub(REPO, trained.model, trained.tokenizer)
+    hub.asked.clear()
+    model = AutoModelForSequenceClassification.from_pretrained(REPO, trust_remote_code=True)
+    explain = pipeline("attention-attribution", model=REPO, trust_remote_code=True)
+    assert isinstance(model, type(trained.model))
+    assert isinstance(explain, hf_attn_attr.AttentionAttributionPipeline)
+    assert not [request for request in hub.asked if request.endswith(".py")]
+
+
+def test_the_code_names_no_file_that_does_not_travel():
+    needed = set()
+    for name in CODE:
+        path = Path(models.__file__).with_name(name)
+        needed |= {Path(found).name for found in get_relative_import_files(path)}
+        wanted = set(get_imports(path)) - sys.stdlib_module_names
+        assert wanted <= {"torch", "transformers", "huggingface_hub"}
+    assert needed < CODE
 
 
 def test_code_can_stay_at_home(hub, trained):
