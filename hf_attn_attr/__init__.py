@@ -12,6 +12,7 @@ from . import registration
 from .errors import (
     AttnAttrError,
     CorruptArtifactError,
+    HubError,
     IncompatibleError,
     IncompleteCheckpointError,
     InvalidInputError,
@@ -20,8 +21,18 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .attribution_pipeline import AttentionAttributionPipeline
+    from .columns import load_columns
     from .data import LabelledTexts, load_labelled
     from .extraction import AttributionExtractor, extract, measure_gauge
+    from .hub import (
+        PublishCallback,
+        Published,
+        load_from_hub,
+        pipeline,
+        push_columns,
+        push_folder,
+        push_to_hub,
+    )
     from .influence import (
         AssociationTable,
         InfluenceAccumulator,
@@ -53,6 +64,8 @@ _HOME = {
     "SelfAttentiveForSequenceClassification": ".models.modeling_self_attentive",
     "SelfAttentiveModel": ".models.modeling_self_attentive",
     "SelfAttentiveOutput": ".models.modeling_self_attentive",
+    "PublishCallback": ".hub",
+    "Published": ".hub",
     "TrainingResult": ".training",
     "TrainingSettings": ".training",
     "association": ".influence",
@@ -60,8 +73,14 @@ _HOME = {
     "class_matrix": ".influence",
     "extract": ".extraction",
     "fold": ".influence",
+    "load_columns": ".columns",
+    "load_from_hub": ".hub",
     "load_labelled": ".data",
     "measure_gauge": ".extraction",
+    "pipeline": ".hub",
+    "push_columns": ".hub",
+    "push_folder": ".hub",
+    "push_to_hub": ".hub",
     "train": ".training",
     "train_tokenizer": ".tokenization",
 }
@@ -72,6 +91,7 @@ __all__ = [
     "AttnAttrError",
     "AttributionExtractor",
     "CorruptArtifactError",
+    "HubError",
     "IncompatibleError",
     "IncompleteCheckpointError",
     "InfluenceAccumulator",
@@ -79,6 +99,8 @@ __all__ = [
     "InvalidInputError",
     "LabelledTexts",
     "NonFiniteError",
+    "PublishCallback",
+    "Published",
     "SelfAttentiveConfig",
     "SelfAttentiveForSequenceClassification",
     "SelfAttentiveModel",
@@ -90,8 +112,14 @@ __all__ = [
     "class_matrix",
     "extract",
     "fold",
+    "load_columns",
+    "load_from_hub",
     "load_labelled",
     "measure_gauge",
+    "pipeline",
+    "push_columns",
+    "push_folder",
+    "push_to_hub",
     "train",
     "train_tokenizer",
 ]

@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 from datasets.table import InMemoryTable
 
-from .errors import CorruptArtifactError, IncompatibleError
+from .errors import CorruptArtifactError, IncompatibleError, InvalidInputError
 from .files import canonical_json, read_json, read_verified, replacing, sha256_of_file, write_bytes
+from .remote import fetch, is_repo_id, resolve
 
 COLUMNS, MANIFEST = "columns.parquet", "columns.json"
 FORMAT_VERSION = 1
@@ -27,13 +28,32 @@ def save_columns(dataset: Dataset, folder: Path, provenance: dict[str, Any]) -> 
     write_bytes(folder / MANIFEST, canonical_json(manifest))
 
 
-def load_columns(folder: Path) -> tuple[Dataset, dict[str, Any]]:
-    """The dataset that `save_columns` wrote, and its provenance.
+def load_columns(
+    name_or_folder: str | Path, *, revision: str | None = None, token: str | bool | None = None
+) -> tuple[Dataset, dict[str, Any]]:
+    """The dataset that `save_columns` wrote or `push_columns` published, and its provenance.
+
+    Args:
+        name_or_folder: A folder, or "user/name" of a data set on the Hub.
+        revision: Branch, tag or commit of the repository.
+        token: As for huggingface_hub.
 
     Raises:
+        InvalidInputError: If there is no such folder, nor can a repository have the name.
+        HubError: If the Hub lacks it or cannot be reached.
         CorruptArtifactError: If a file is missing, damaged, or has changed.
         IncompatibleError: If another format version wrote it.
     """
+    folder, repo_id = Path(name_or_folder), str(name_or_folder)
+    if not folder.is_dir():
+        if not is_repo_id(repo_id):
+            raise InvalidInputError(
+                f"{repo_id} is no folder, and no data set of the Hub can have that name. Give a "
+                "folder that `extract` wrote, or 'user/name'."
+            )
+        where: dict[str, Any] = {"repo_type": "dataset", "token": token}
+        commit, files = resolve(repo_id, revision, **where), (COLUMNS, MANIFEST)
+        folder = fetch(repo_id, commit, files, required=files, **where)
     manifest = read_json(folder / MANIFEST)
     if manifest.get("format_version") != FORMAT_VERSION:
         raise IncompatibleError(

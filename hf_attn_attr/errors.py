@@ -26,3 +26,7 @@ class NonFiniteError(InvalidInputError):
 
 class IncompleteCheckpointError(AttnAttrError):
     """Training cannot resume: a checkpoint is missing or lacks files."""
+
+
+class HubError(AttnAttrError):
+    """The Hub lacks what was asked for, refuses it, or cannot be reached."""

@@ -2,23 +2,31 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 
-from .errors import CorruptArtifactError, InvalidInputError
+from .errors import CorruptArtifactError, HubError, InvalidInputError
 from .files import read_json
 from .models.configuration_self_attentive import SelfAttentiveConfig
 from .models.modeling_self_attentive import SelfAttentiveForSequenceClassification
+from .remote import fetch, resolve
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+# What of a repository or a folder belongs to a classifier; others need other files of a tokenizer.
+FILES = (
+    *(CONFIG, "model*.safetensors", "model.safetensors.index.json", TOKENIZER, TOKENIZER_CONFIG),
+    *("special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
+    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+)
 _T = TypeVar("_T")
 
 
@@ -51,27 +59,42 @@ def load_model(
 
 
 def load_classifier(
-    name_or_folder: str | Path,
+    name_or_folder: str | Path, *, revision: str | None = None, token: str | bool | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Any sequence classifier, in eval mode, and its fast tokenizer.
 
-    A folder of a self-attentive model is checked as `load_model` does. Reads safetensors alone and
-    runs no code from a repository.
+    A folder of a self-attentive model is checked as `load_model` does. Of a Hub repository all is
+    of one commit. Reads safetensors alone and runs no code from a repository.
+
+    Args:
+        name_or_folder: A folder, or "user/name".
+        revision: Branch, tag or commit of the repository.
+        token: As for huggingface_hub.
 
     Raises:
         InvalidInputError: If there is no such model, it has no trained classification head, or its
             tokenizer is not a fast one.
+        HubError: If the Hub lacks it or cannot be reached.
         CorruptArtifactError: As for `load_model`; of any model, if a weight is not finite.
     """
     name = str(name_or_folder)
-    config = Path(name) / CONFIG
-    if config.is_file() and read_json(config).get("model_type") == "self_attentive":
-        return load_model(name)
+    options: dict[str, Any] = {"trust_remote_code": False, "token": token}
+    folder = Path(name)
+    if not folder.is_dir():
+        options["revision"] = commit = _commit(name, revision, token)
+        folder = fetch(name, commit, (CONFIG,), required=(CONFIG,), token=token)
+        if _is_self_attentive(folder):
+            folder = fetch(name, commit, FILES, required=(CONFIG, WEIGHTS), token=token)
+    if _is_self_attentive(folder):
+        return load_model(folder)
     try:
+        config = AutoConfig.from_pretrained(name, **options)
+        if "/" in str(config._attn_implementation):  # a kernel: code of a repository
+            config._attn_implementation = None
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            name, output_loading_info=True, use_safetensors=True, trust_remote_code=False
+            name, config=config, output_loading_info=True, use_safetensors=True, **options
         )
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise InvalidInputError(
             f"{name} cannot be loaded as a sequence classifier with its tokenizer "
@@ -91,6 +114,19 @@ def load_classifier(
         )
     _require_finite(model, name)
     return model.eval(), tokenizer
+
+
+def _is_self_attentive(folder: Path) -> bool:
+    config = folder / CONFIG
+    return config.is_file() and read_json(config).get("model_type") == "self_attentive"
+
+
+def _commit(name: str, revision: str | None, token: str | bool | None) -> str:
+    """The commit of a repository from which all of a model is loaded."""
+    try:
+        return resolve(name, revision, token=token)
+    except (HubError, InvalidInputError) as error:
+        raise type(error)(f"There is no folder {name} here. {error}") from error
 
 
 def _model(folder: Path) -> SelfAttentiveForSequenceClassification:

@@ -1,14 +1,16 @@
 """Answers as terminal tables. Words come from anybody's texts, so they are shown, never obeyed."""
 
 import math
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from .influence.statistics import Q_LEVEL, supported
+from .markup import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,18 +21,6 @@ _EVIDENCE = {
     "uncertain": ("uncertain", "yellow"),
     "insufficient": ("too few", "dim"),
 }
-Q_LEVEL = 0.05
-
-
-def printable(text: str) -> str:
-    """`text` with control and direction-changing characters written as escapes."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        and character != "\u200d"  # joins emoji
-        else character
-        for character in text
-    )
 
 
 def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
@@ -44,7 +34,7 @@ def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
     table.add_column("evidence", no_wrap=True)
     for row in rows.to_dict("records"):
         level = str(row["evidence"])
-        if with_data and level == "consistent" and not _supported(row):
+        if with_data and level == "consistent" and not supported(row):
             level = "unsupported"
         evidence, style = _EVIDENCE[level]
         data = (_number(row["log_odds"]), _number(row["association_q_value"], ".2g"))
@@ -59,11 +49,6 @@ def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
             Text(evidence, style=style),
         )
     return table
-
-
-def _supported(row: Mapping[Any, Any]) -> bool:
-    """Whether the data, too, associate word and label, and in the same direction."""
-    return bool(row["association_q_value"] <= Q_LEVEL and row["influence"] * row["log_odds"] > 0)
 
 
 def joint_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
@@ -83,6 +68,25 @@ def joint_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
             _number(row["npmi"], "+.3f"),
             _number(row["attention_ratio"], ".2f"),
             str(row["documents"]),
+        )
+    return table
+
+
+def change_table(rows: "pd.DataFrame", title: str) -> Table:
+    """Rows of a comparison of two matrices."""
+    names = ("influence before", "influence after", "difference", "95% interval", "texts before")
+    table = _table(title, "word", (*names, "texts after"))
+    table.add_column("label")
+    for row in rows.to_dict("records"):
+        table.add_row(
+            Text(printable(str(row["word"]))),
+            _number(row["influence"]),
+            _number(row["influence_other"]),
+            _number(row["difference"]),
+            _interval(row["difference_low"], row["difference_high"]),
+            str(row["documents"]),
+            str(row["documents_other"]),
+            Text(printable(str(row["label"]))),
         )
     return table
 

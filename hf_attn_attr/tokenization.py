@@ -10,12 +10,14 @@ accuracy: a false stem misleads where [UNK] is neutral (`benchmarks/unknown_word
 import string
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from .errors import InvalidInputError
+from .files import canonical_json, read_json, write_bytes
 
 _ASCII = string.ascii_letters + string.digits + string.punctuation
 PAD, UNKNOWN = "[PAD]", "[UNK]"
@@ -31,6 +33,8 @@ WORD_PATTERN = (
 # Beyond this length a word is one [UNK]: spelling it would cost quadratic time.
 LONGEST_SPELLED_WORD = 100
 _NO_LIMIT = 10_000_000
+# What transformers remembers of loading and calling a tokenizer, and would save with it.
+_IN_PASSING = ("is_local", "local_files_only", "max_length", "pad_to_multiple_of", "stride")
 
 
 def train_tokenizer(
@@ -110,10 +114,14 @@ def canonical_tokenizer_json(tokenizer: PreTrainedTokenizerFast) -> str:
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: str) -> None:
-    """Save a tokenizer whose files do not depend on how it was called before."""
+    """Save a tokenizer whose files do not depend on how it was loaded and called before."""
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.save_pretrained(folder)
+    path = Path(folder) / "tokenizer_config.json"
+    config = read_json(path)
+    lasting = {name: value for name, value in config.items() if name not in _IN_PASSING}
+    write_bytes(path, canonical_json(lasting))
 
 
 def _normalizer(lowercase: bool, normalization: str | None) -> normalizers.Normalizer:

@@ -1,23 +1,40 @@
 """What several test files share: a small corpus, a tokenizer and a model trained on it."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 
-# Before any library reads them: no network, one thread per process, no telemetry.
-os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+from hub.loopback import LoopbackHub
+
+HUB = LoopbackHub()
+HOME = tempfile.mkdtemp(prefix="hf_home-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+
+# Before any library reads them: no network (and a Hub on this machine for the tests that turn the
+# offline mode off), caches of this run, one thread per process, no telemetry.
+os.environ.update(
+    HF_ENDPOINT=HUB.url,
+    HF_HOME=HOME,
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    TOKENIZERS_PARALLELISM="false",
+)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("HF_TOKEN", None)
 
-import pytest
-from outcome import Outcome
+import pytest  # noqa: E402
+from outcome import Outcome  # noqa: E402
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _caches(tmp_path_factory):
-    """Caches of datasets and hub go where the test run's other files go."""
-    home = tmp_path_factory.mktemp("hf_home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HOME", str(home))
-        yield
+@pytest.fixture(scope="session")
+def serving():
+    """The loopback Hub, answering."""
+    HUB.start()
+    yield HUB
+    HUB.stop()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ from hf_attn_attr.columns import load_columns, save_columns
 from hf_attn_attr.errors import AttnAttrError
 from hf_attn_attr.influence import InfluenceMatrix, fold
 from hf_attn_attr.loading import load_model
-from hf_attn_attr.terminal import influence_table, joint_table, printable
+from hf_attn_attr.markup import printable
+from hf_attn_attr.terminal import influence_table, joint_table
 
 SCRIPT = Path(sys.executable).parent / "hf-attn-attr"
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
@@ -496,9 +497,9 @@ def test_top_and_word_say_what_the_data_say(command, run_result):
 # Errors
 
 FAILING = {
-    "no folder": (["top", "{tmp}/nowhere", "--label", "joy"], "nowhere is no local folder"),
+    "no folder": (["top", "{tmp}/nowhere", "--label", "joy"], "nowhere is no folder"),
     "no matrix": (["word", "{tmp}", "joy"], "holds no influence matrix"),
-    "no model": (["explain", "{tmp}/nowhere", "x"], "nowhere cannot be loaded as a sequence"),
+    "no model": (["explain", "{tmp}/nowhere", "x"], "no folder .*nowhere here"),
     "no columns": (["fold", "{tmp}", "-o", "{out}"], "columns.json is missing"),
     "unknown label": (["top", "{out}", "--label", "disgust"], r"'disgust'.*'sadness', 'joy'"),
     "label to explain": (["explain", "{out}", "x", "--label", "disgust"], r"'disgust'.*'joy'"),

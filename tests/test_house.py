@@ -8,16 +8,17 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
-    {"files", "metrics", "batching", "quiet"},
-    {"models", "tokenization", "vectors", "influence", "demo", "terminal"},
-    {"attribution", "data", "word_rules", "classifier"},
+    {"files", "metrics", "batching", "quiet", "markup"},
+    {"remote", "cards"},
+    {"models", "tokenization", "vectors", "influence", "demo"},
+    {"attribution", "data", "word_rules", "classifier", "terminal"},
     {"encoding"},
     {"merging", "windows"},
     {"arrays"},
     {"extraction", "columns"},
-    {"training", "loading", "evaluation", "cost", "answering"},
+    {"training", "loading", "evaluation", "cost", "answering", "plots"},
     {"workflow", "attribution_pipeline"},
-    {"demonstration"},
+    {"demonstration", "hub"},
     {"cli"},
 )
 FLOORS = {room: floor for floor, rooms in enumerate(STOREYS) for room in rooms}

@@ -35,9 +35,11 @@ from .options import (
     Preset,
     ProblemType,
     Resume,
+    Revision,
     Seed,
     Seeds,
     Set,
+    Source,
     Split,
     Teacher,
     TeacherNgrams,
@@ -341,7 +343,9 @@ def extract(
 
 @app.command()
 def fold(
-    columns: Annotated[Path, typer.Argument(help="Folder written by `extract`.")],
+    columns: Annotated[
+        str, typer.Argument(help="Folder written by `extract`, or the Hub name of such columns.")
+    ],
     output: Output,
     case_sensitive: Annotated[bool, typer.Option(help="Keep words apart by case.")] = False,
 ) -> None:
@@ -364,22 +368,23 @@ def fold(
 
 @app.command()
 def top(
-    folder: Folder,
+    source: Source,
     label: Annotated[str, typer.Option(help="The class.")],
     k: Annotated[int, typer.Option("-k", help="Words to list.")] = 20,
     by: Annotated[str, typer.Option(help="Measure to rank by.")] = "lower_bound",
     min_documents: Annotated[int, typer.Option(help="Leave out words of fewer texts.")] = 3,
     negative: Annotated[bool, typer.Option("--negative", help="What speaks against it.")] = False,
+    revision: Revision = None,
     json_: Json = False,
 ) -> None:
     """For a class, which words are most influential?
 
-    Reads influence/ in a folder; prints a table, writes nothing.
+    Reads influence/ in a folder or on the Hub; prints a table, writes nothing.
     Example: `hf-attn-attr top model --label joy`
     """
     from ..influence import InfluenceMatrix
 
-    matrix = InfluenceMatrix.from_pretrained(folder)
+    matrix = InfluenceMatrix.from_pretrained(source, revision=revision)
     rows = matrix.top_words(label, k, by=by, min_documents=min_documents, negative=negative)
     if json_:
         print_json({"label": label, "by": by, "words": records(rows)})
@@ -395,15 +400,15 @@ def top(
 
 
 @app.command()
-def word(folder: Folder, word: str, json_: Json = False) -> None:
+def word(source: Source, word: str, revision: Revision = None, json_: Json = False) -> None:
     """For a word, how much does it influence each class?
 
-    Reads influence/ in a folder; prints two tables, writes nothing.
-    Example: `hf-attn-attr word model despise`
+    Reads influence/ in a folder or on the Hub; prints two tables, writes nothing.
+    Example: `hf-attn-attr word user/model despise`
     """
     from ..influence import InfluenceMatrix
 
-    matrix = InfluenceMatrix.from_pretrained(folder)
+    matrix = InfluenceMatrix.from_pretrained(source, revision=revision)
     rows = matrix.word(word)
     if json_:
         print_json({"word": word, "labels": records(rows)})

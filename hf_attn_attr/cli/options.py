@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ..training import TrainingSettings
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a model and its influence matrix.")]
+Source = Annotated[
+    str, typer.Argument(help="Folder of an influence matrix, or a Hub name like user/model.")
+]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of the Hub repository.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 Train = Annotated[

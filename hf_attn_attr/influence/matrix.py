@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
+from hf_attn_attr.errors import CorruptArtifactError, InvalidInputError
 from hf_attn_attr.files import canonical_json, replacing
+from hf_attn_attr.remote import Branch, Publication
 
 from . import statistics, storage
 from .exact import FloatArray, IntArray
+from .locating import matrix_folder
 from .storage import COLUMNS, NUMBERS, PER_WORD
 from .words import WordRule
 
@@ -228,44 +230,30 @@ class InfluenceMatrix:
     def compare(
         self, other: "InfluenceMatrix", min_documents: int = statistics.MIN_DOCUMENTS
     ) -> pd.DataFrame:
-        """This matrix against `other`, a row per word (in both) and label, matched by name.
+        """What changed from this matrix to `other`: two revisions, two models, two corpora.
 
-        Columns: word, label, documents, documents_other, influence, influence_other, difference
-        (other - this), z, sign_flip (the influences have opposite signs), evidence,
-        evidence_other. z is the difference of the raw means over its standard error, as if the two
-        folds shared no texts.
+        A row per word and label, both matched by name, for words with at least `min_documents`
+        texts (never fewer than 3) in both; and for words that one matrix attests and of which the
+        other has fewer. Columns: word, label, change, documents, documents_other, influence,
+        influence_other, difference (of the raw means, other - this), difference_low and
+        difference_high (its 95% interval), q_value, evidence, evidence_other.
+
+        `change` says what the errors do not explain, with at most 5% false ones expected among all
+        that are shown: "flipped" (consistent in both, with opposite signs), "gained" (consistent in
+        `other` alone), "lost" (in this one alone), "stronger", "weaker" (consistent in both, with
+        one sign), else "none shown". Where one matrix has too few texts of a word, "gained" and
+        "lost" mean just that, and there is no difference.
+
+        The two folds are taken to share no texts. If they do share them, fewer changes are shown
+        than there are.
 
         Raises:
-            IncompatibleError: If the label sets or the word rules differ.
+            IncompatibleError: If the labels, word rules, methods or problem types differ, or the
+                matrices hold attention alone.
         """
-        _check_comparable(self, other)
-        place = other._rows
-        pairs = [(row, place[word]) for row, word in enumerate(self.words) if word in place]
-        rows, rows_other = np.array(pairs, np.int64).reshape(-1, 2).T
-        enough = (self.document_count[rows] >= min_documents) & (
-            other.document_count[rows_other] >= min_documents
-        )
-        columns = np.arange(len(self.labels))
-        columns_other = np.array([other.labels.index(label) for label in self.labels])
-        here = self._frame(*_grid(rows[enough], columns))
-        there = other._frame(*_grid(rows_other[enough], columns_other))
-        error = np.hypot(here["standard_error"].to_numpy(), there["standard_error"].to_numpy())
-        difference = (there["mean"] - here["mean"]).to_numpy()
-        return pd.DataFrame(
-            {
-                "word": here["word"],
-                "label": here["label"],
-                "documents": here["documents"],
-                "documents_other": there["documents"],
-                "influence": here["influence"],
-                "influence_other": there["influence"],
-                "difference": there["influence"] - here["influence"],
-                "z": statistics.ratio(difference, error),
-                "sign_flip": here["influence"] * there["influence"] < 0,
-                "evidence": here["evidence"],
-                "evidence_other": there["evidence"],
-            }
-        )
+        from .comparison import compare
+
+        return compare(self, other, min_documents)
 
     def with_association(self, table: "AssociationTable") -> "InfluenceMatrix":
         """A matrix that also says what the data say: log-odds and q-values of gold labels.
@@ -325,16 +313,80 @@ class InfluenceMatrix:
         content = storage.Content(self.words, self.labels, numbers, self.manifest)
         storage.write(Path(folder) / storage.FOLDER, content)
 
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "InfluenceMatrix":
-        """The matrix in `folder`, or in its subfolder `influence`.
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        repo_type: str = "model",
+        license: str | None = None,
+        private: bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        dry_run: bool = False,
+        token: str | bool | None = None,
+        message: str = "Publish influence",
+    ) -> Publication:
+        """Publish `influence/` in one commit of a repository, which is made if there is none.
+
+        To publish a model with it, and its card, use `hf_attn_attr.push_to_hub`.
+
+        Args:
+            repo_id: "user/name".
+            repo_type: "model" puts it beside a model; "dataset" makes it a data set with a card,
+                which the Hub's viewer shows.
+            license: Identifier of the table's licence, for that card.
+            private: Whether the repository is private; None leaves it as it is (new: public).
+            revision: Branch to commit to; made from main if there is none.
+            create_pr: Open a pull request instead.
+            dry_run: Change nothing, say what would be changed.
+            token: As for huggingface_hub; None takes that of `hf auth login`.
+            message: Title of the commit.
 
         Raises:
-            InvalidInputError: If `folder` is no local folder, or holds no matrix.
+            InvalidInputError: If the name can be none, or an existing repository is not as private
+                as asked for.
+            IncompatibleError: If somebody else commits meanwhile.
+            HubError: If the Hub refuses or cannot be reached.
+        """
+        from .publishing import push_matrix
+
+        return push_matrix(
+            self,
+            Branch(repo_id, repo_type, revision, token),
+            license=license,
+            message=message,
+            private=private,
+            create_pr=create_pr,
+            dry_run=dry_run,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path,
+        *,
+        revision: str | None = None,
+        repo_type: str = "model",
+        token: str | bool | None = None,
+    ) -> "InfluenceMatrix":
+        """The matrix in a folder (or its subfolder `influence`), or in a repository of the Hub.
+
+        Of a repository only `influence/` is downloaded, as of one commit; what is in the cache is
+        not downloaded again, and is found offline.
+
+        Args:
+            name_or_folder: A folder, or "user/name".
+            revision: Branch, tag or commit of the repository.
+            repo_type: "model", or "dataset" for a table published by itself.
+            token: As for huggingface_hub; None takes that of `hf auth login`.
+
+        Raises:
+            InvalidInputError: If there is no such folder or repository name, or no matrix in it.
+            HubError: If the Hub lacks it or cannot be reached.
             CorruptArtifactError: If a file is missing or changed since it was written.
             IncompatibleError: If another format version wrote it.
         """
-        place = _matrix_folder(Path(folder))
+        place = matrix_folder(name_or_folder, revision, repo_type=repo_type, token=token)
         content = storage.read(place)
         arrays = {_attribute(name): values for name, values in content.numbers.items()}
         try:
@@ -443,31 +495,3 @@ def _plain_manifest(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> dic
             f"The manifest names the labels {plain.get('labels')}, the matrix {list(labels)}."
         )
     return plain
-
-
-def _check_comparable(left: InfluenceMatrix, right: InfluenceMatrix) -> None:
-    if set(left.labels) != set(right.labels):
-        raise IncompatibleError(
-            f"This matrix has the labels {list(left.labels)}, the other {list(right.labels)}. "
-            "Compare matrices of models with the same classes."
-        )
-    if left.manifest["word_rule"] != right.manifest["word_rule"]:
-        raise IncompatibleError(
-            f"This matrix takes words as one by {left.manifest['word_rule']}, the other by "
-            f"{right.manifest['word_rule']}. Fold both with one rule."
-        )
-
-
-def _matrix_folder(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise InvalidInputError(
-            f"{folder} is no local folder. Pass a folder that `save_pretrained` wrote to; "
-            "download a published one first."
-        )
-    for candidate in (folder / storage.FOLDER, folder):
-        if (candidate / storage.MANIFEST).exists() or (candidate / storage.TABLE).exists():
-            return candidate
-    raise InvalidInputError(
-        f"{folder} holds no influence matrix (neither {storage.FOLDER}/{storage.MANIFEST} nor "
-        f"{storage.MANIFEST}). Fold one and save it there with `save_pretrained`."
-    )

@@ -5,6 +5,7 @@ text, T = total attribution of those occurrences. W words, C classes. What is un
 NaN, never infinite and never silently 0.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ MIN_DOCUMENTS = 3
 # One-sided 95% point of the normal distribution, for ranking.
 BOUND = 1.64
 LEVEL = 0.95
+# Up to this q-value the data are said to associate a word and a label.
+Q_LEVEL = 0.05
 
 
 def ratio(numerator: FloatArray, denominator: NDArray[Any] | float) -> FloatArray:
@@ -156,6 +159,15 @@ def evidence(low: FloatArray, high: FloatArray) -> NDArray[np.str_]:
     """
     agree = np.where((low > 0) | (high < 0), "consistent", "uncertain")
     return np.where(np.isnan(low) | np.isnan(high), "insufficient", agree)
+
+
+def supported(row: Mapping[Any, Any]) -> bool:
+    """Whether the data, too, associate word and label, and in the direction of the influence.
+
+    Args:
+        row: A row of the published table.
+    """
+    return bool(row["association_q_value"] <= Q_LEVEL and row["influence"] * row["log_odds"] > 0)
 
 
 def word_given_class(joint: FloatArray) -> FloatArray:

@@ -100,6 +100,19 @@ class SelfAttentiveConfig(PreTrainedConfig):
     teacher: str | None = None
     pad_token_id: int | None = 0
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """A config from a dictionary, without what would bring code from a repository.
+
+        No kernel is ever needed. What names the repository's own code is kept only where this class
+        is such code itself.
+        """
+        unwanted = ["attn_implementation"]
+        if not cls.__module__.startswith("transformers_modules."):
+            unwanted += ["auto_map", "custom_pipelines"]
+        config_dict = {name: value for name, value in config_dict.items() if name not in unwanted}
+        return super().from_dict(config_dict, **kwargs)
+
     def validate_architecture(self) -> None:
         """Refuse settings that no model can be built from.
 

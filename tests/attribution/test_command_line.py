@@ -138,7 +138,7 @@ def test_explain_says_what_it_did_not_read_and_what_it_cannot_do(command, saved)
         (["--model", "{model}"], "Give the texts to fold with --texts."),
         (["--model", "{model}", "--train", "x.csv"], "and leave out --train."),
         (["--texts", "x.csv"], "Give --train to train a classifier, or --model and --texts"),
-        (["--model", "no/such", "--texts", "{texts}"], "no/such cannot be loaded"),
+        (["--model", "no/such", "--texts", "{texts}"], "no folder no/such here"),
         (["--model", "{model}", "--texts", "{texts}", "--method", "magic"], "no method 'magic'"),
     ],
 )

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hf_attn_attr.errors import IncompatibleError, InvalidInputError
+from hf_attn_attr.errors import InvalidInputError
 from hf_attn_attr.influence import InfluenceMatrix
 from hf_attn_attr.influence.storage import COLUMNS, NUMBERS
 
-from .texts import LABELS, VOCABULARY, accumulated, random_rows
+from .texts import LABELS, accumulated, random_rows
 
 
 @pytest.fixture(scope="module")
@@ -160,42 +160,6 @@ def test_a_matrix_that_contradicts_itself_cannot_be_made(matrix, change):
 def test_words_out_of_order_cannot_be_held(matrix):
     with pytest.raises(InvalidInputError, match="sorted"):
         dataclasses.replace(matrix, words=tuple(reversed(matrix.words)))
-
-
-def test_comparison_matches_words_and_labels_by_name(matrix):
-    order = [2, 0, 1]
-    swapped = tuple(LABELS[i] for i in order)
-    rows = random_rows(0, 200)
-    for name in ("attribution", "attribution_context", "probabilities"):
-        rows[name] = [np.reshape(row, (-1, 3))[:, order].ravel().tolist() for row in rows[name]]
-    other = accumulated(rows, labels=swapped).finalize()
-    frame = matrix.compare(other, min_documents=1)
-    assert len(frame) == len(matrix.words) * 3
-    assert frame["label"].tolist()[:3] == list(LABELS)
-    np.testing.assert_allclose(frame["difference"], 0, atol=1e-12)
-    assert not frame["sign_flip"].any()
-
-
-def test_comparison_joins_common_words_and_scales_by_both_errors(matrix):
-    other = accumulated(random_rows(1, 200, vocabulary=[*VOCABULARY[3:6], "new"])).finalize()
-    frame = matrix.compare(other)
-    assert sorted(set(frame["word"])) == ["gloom", "hope"]
-    row = frame[(frame["word"] == "hope") & (frame["label"] == "fear")].iloc[0]
-    mine, theirs = matrix.score("hope", "fear"), other.score("hope", "fear")
-    assert row["difference"] == theirs.influence - mine.influence
-    assert row["z"] == pytest.approx(
-        (theirs.mean - mine.mean) / np.hypot(mine.standard_error, theirs.standard_error)
-    )
-    assert row["sign_flip"] == (mine.influence * theirs.influence < 0)
-    assert matrix.compare(other, min_documents=10**6).empty
-
-
-def test_unlike_matrices_are_not_compared(matrix):
-    rows = random_rows(1)
-    with pytest.raises(IncompatibleError, match="sorrow"):
-        matrix.compare(accumulated(rows, labels=("joy", "fear", "sorrow")).finalize())
-    with pytest.raises(IncompatibleError, match="lowercase"):
-        matrix.compare(accumulated(rows, lowercase=False).finalize())
 
 
 def test_a_csv_holds_no_formula_and_gives_every_word_back(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
+from hf_attn_attr.errors import CorruptArtifactError, HubError, IncompatibleError, InvalidInputError
 from hf_attn_attr.files import canonical_json, sha256_of_file
 from hf_attn_attr.influence import InfluenceMatrix
 from hf_attn_attr.influence.storage import COLUMNS, NUMBERS
@@ -266,5 +266,9 @@ def test_a_table_of_another_shape_is_refused(published, name):
 def test_a_folder_without_a_matrix_is_no_damage(tmp_path):
     with pytest.raises(InvalidInputError, match="no influence matrix"):
         InfluenceMatrix.from_pretrained(tmp_path)
-    with pytest.raises(InvalidInputError, match="no local folder"):
+    with pytest.raises(InvalidInputError, match="is a folder, which has no revision 'v1'"):
+        InfluenceMatrix.from_pretrained(tmp_path, revision="v1")
+    with pytest.raises(InvalidInputError, match=r"is no folder, and no repository of the Hub"):
+        InfluenceMatrix.from_pretrained(tmp_path / "nowhere")
+    with pytest.raises(HubError, match=r"no folder somebody/model here.*HF_HUB_OFFLINE is set"):
         InfluenceMatrix.from_pretrained("somebody/model")

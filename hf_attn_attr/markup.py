@@ -1,0 +1,54 @@
+"""Foreign text made safe to show: words and labels come from anybody's texts."""
+
+import re
+import unicodedata
+
+# Punctuation between two letters or digits, as in "don't" and "well-known", means nothing to
+# Markdown or HTML, but for "www."; all other punctuation of ASCII may.
+_PLAIN = re.compile(r"(?<=[^\W_])(?:['\-,_]|(?<!www)\.)(?=[^\W_])", re.IGNORECASE)
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+class Markdown(str):
+    """Text that is Markdown already, and is not escaped again."""
+
+    __slots__ = ()
+
+
+def printable(text: str) -> str:
+    """`text` with control and direction-changing characters written as escapes."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in _HIDDEN and character != "\u200d"  # joins emoji
+        else character
+        for character in text
+    )
+
+
+def markdown(text: str) -> Markdown:
+    """`text` as Markdown that shows just that text, in a sentence or a table's cell.
+
+    What could be markup becomes a numeric entity, which Markdown and HTML show and never obey.
+    """
+    text = printable(text)
+    plain = {found.start() for found in _PLAIN.finditer(text)}
+    last = len(text) - 1
+    return Markdown(
+        "".join(
+            f"&#{ord(character)};"
+            if _may_be_markup(character)
+            and position not in plain
+            and not (character == " " and 0 < position < last)
+            else character
+            for position, character in enumerate(text)
+        )
+    )
+
+
+def python(text: str) -> Markdown:
+    """`text` as a literal in Python code."""
+    return Markdown(repr(text))
+
+
+def _may_be_markup(character: str) -> bool:
+    return character.isspace() or (character.isascii() and not character.isalnum())
