@@ -1,7 +1,6 @@
 """Answers as terminal tables. Words come from anybody's texts, so they are shown, never obeyed."""
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from .markup import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,17 +21,6 @@ _EVIDENCE = {
     "insufficient": ("too few", "dim"),
 }
 Q_LEVEL = 0.05
-
-
-def printable(text: str) -> str:
-    """`text` with control and direction-changing characters written as escapes."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        and character != "\u200d"  # joins emoji
-        else character
-        for character in text
-    )
 
 
 def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:

@@ -29,7 +29,8 @@ from hf_attn_attr.columns import load_columns, save_columns
 from hf_attn_attr.errors import AttnAttrError
 from hf_attn_attr.influence import InfluenceMatrix, fold
 from hf_attn_attr.loading import load_model
-from hf_attn_attr.terminal import influence_table, joint_table, printable
+from hf_attn_attr.markup import printable
+from hf_attn_attr.terminal import influence_table, joint_table
 
 SCRIPT = Path(sys.executable).parent / "hf-attn-attr"
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]

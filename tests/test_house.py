@@ -8,14 +8,14 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
-    {"files", "metrics", "batching", "quiet"},
+    {"files", "markup", "metrics", "batching", "quiet"},
     {"models", "tokenization", "vectors", "influence", "demo", "terminal"},
     {"attribution", "data", "word_rules", "classifier"},
     {"encoding"},
     {"merging", "windows"},
     {"arrays"},
     {"extraction", "columns"},
-    {"training", "loading", "evaluation", "cost", "answering"},
+    {"training", "loading", "evaluation", "cost", "answering", "report"},
     {"workflow", "attribution_pipeline"},
     {"demonstration"},
     {"cli"},

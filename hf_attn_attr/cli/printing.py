@@ -123,7 +123,7 @@ def print_parts(*parts: Any) -> None:
     """Print lines of text, made safe for a terminal, and tables."""
     from rich.text import Text
 
-    from ..terminal import printable
+    from ..markup import printable
 
     out = console()
     for part in parts:
@@ -143,6 +143,6 @@ def console() -> Any:
 
 def complain(message: str) -> None:
     """Print a warning or an error."""
-    from ..terminal import printable
+    from ..markup import printable
 
     print("\n".join(map(printable, message.split("\n"))), file=sys.stderr)  # noqa: T201

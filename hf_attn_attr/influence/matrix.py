@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
 from hf_attn_attr.files import canonical_json, replacing
+from hf_attn_attr.markup import for_csv
 
 from . import statistics, storage
 from .exact import FloatArray, IntArray
@@ -31,9 +31,6 @@ _UNSIGNED = (
     *("joint", "p_word_given_class", "p_class_given_word", "lift"),
     *("attention_ratio", "count", "documents"),
 )
-# Spreadsheets run cells that begin with one of these. Leading apostrophes belong to the pattern so
-# that taking one away restores every word.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +312,7 @@ class InfluenceMatrix:
         """
         frame = self.to_pandas()
         for name in ("word", "label"):
-            frame[name] = [f"'{text}" if _FORMULA.match(text) else text for text in frame[name]]
+            frame[name] = [for_csv(text) for text in frame[name]]
         with replacing(Path(path)) as temporary:
             frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
