@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SelfAttentiveModel,
         SelfAttentiveOutput,
     )
+    from .report import write_report
     from .tokenization import train_tokenizer
     from .training import TrainingResult, TrainingSettings, train
 
@@ -64,6 +65,7 @@ _HOME = {
     "measure_gauge": ".extraction",
     "train": ".training",
     "train_tokenizer": ".tokenization",
+    "write_report": ".report",
 }
 
 __all__ = [
@@ -94,6 +96,7 @@ __all__ = [
     "measure_gauge",
     "train",
     "train_tokenizer",
+    "write_report",
 ]
 
 

@@ -235,7 +235,7 @@ class InfluenceMatrix:
         Raises:
             IncompatibleError: If the label sets or the word rules differ.
         """
-        _check_comparable(self, other)
+        check_comparable(self, other)
         place = other._rows
         pairs = [(row, place[word]) for row, word in enumerate(self.words) if word in place]
         rows, rows_other = np.array(pairs, np.int64).reshape(-1, 2).T
@@ -442,7 +442,8 @@ def _plain_manifest(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> dic
     return plain
 
 
-def _check_comparable(left: InfluenceMatrix, right: InfluenceMatrix) -> None:
+def check_comparable(left: InfluenceMatrix, right: InfluenceMatrix) -> None:
+    """Raise IncompatibleError unless the labels and the word rules of both are the same."""
     if set(left.labels) != set(right.labels):
         raise IncompatibleError(
             f"This matrix has the labels {list(left.labels)}, the other {list(right.labels)}. "
