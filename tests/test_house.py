@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
-    {"files", "markup", "metrics", "batching", "quiet"},
+    {"files", "metrics", "batching", "quiet", "markup"},
     {"models", "tokenization", "vectors", "influence", "demo", "terminal"},
     {"attribution", "data", "word_rules", "classifier"},
     {"encoding"},

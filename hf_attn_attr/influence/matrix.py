@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
 from hf_attn_attr.files import canonical_json, replacing
-from hf_attn_attr.markup import for_csv
+from hf_attn_attr.markup import csv
 
 from . import statistics, storage
 from .exact import FloatArray, IntArray
@@ -312,7 +312,7 @@ class InfluenceMatrix:
         """
         frame = self.to_pandas()
         for name in ("word", "label"):
-            frame[name] = [for_csv(text) for text in frame[name]]
+            frame[name] = [csv(text) for text in frame[name]]
         with replacing(Path(path)) as temporary:
             frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
