@@ -20,6 +20,7 @@ MISSING = 0xFFFF
 """What NaN is packed as."""
 LARGEST = 0x3FFF
 """The largest number of steps, of either sign; a bit is left for a mark."""
+_FINEST = 1e-12
 
 
 def round_step(values: NDArray[np.float64], steps: int = 100) -> float:
@@ -32,9 +33,12 @@ def round_step(values: NDArray[np.float64], steps: int = 100) -> float:
     sizes = np.abs(values[np.isfinite(values)])
     large = float(np.quantile(sizes, 0.99)) if sizes.size else 0.0
     largest = float(sizes.max(initial=0.0))
-    wanted = max(large / steps, largest / LARGEST * 2.5) or 1.0
-    power = 10.0 ** math.floor(math.log10(wanted))
-    return float(max(factor * power for factor in (1, 2, 5) if factor * power <= wanted))
+    wanted = max(large / steps, largest / LARGEST * 2.5)
+    if wanted < _FINEST:
+        return 1.0 if wanted == 0 else _FINEST
+    exponent = math.floor(math.log10(wanted) + 1e-9)  # of 1e-3 exactly, -3 and not -4
+    factor = max((one for one in (1, 2, 5) if one * 10.0**exponent <= wanted), default=1)
+    return float(f"{factor}e{exponent}")
 
 
 def to_steps(values: NDArray[np.float64], step: float) -> NDArray[np.int64]:

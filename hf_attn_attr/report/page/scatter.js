@@ -83,7 +83,7 @@ class Scatter {
     };
     pen.textAlign = "center";
     for (const value of ticks(this.xRange, logarithmic)) {
-      const text = logarithmic ? counted(10 ** value) : String(value);
+      const text = logarithmic ? counted(Math.round(10 ** value)) : String(value);
       pen.fillText(text.replace("-", "−"), across(value), frame.bottom + 15);
       rule(across(value), frame.bottom, across(value), frame.bottom + 3);
     }
@@ -171,8 +171,11 @@ function range(values) {
 function ticks([low, high], logarithmic) {
   const found = [];
   if (logarithmic) {
-    for (let power = Math.ceil(low); power <= high; power++) found.push(power);
-    return found;
+    for (let power = Math.floor(low); power <= high; power++) {
+      found.push(...[1, 2, 5].map(factor => power + Math.log10(factor)));
+    }
+    const within = found.filter(value => value >= low && value <= high);
+    return within.length > 5 ? within.filter(value => Number.isInteger(value)) : within;
   }
   const rough = (high - low) / 5, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(factor => factor * power).find(size => size >= rough);

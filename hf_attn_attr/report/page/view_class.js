@@ -117,7 +117,7 @@ function rankedTable(matrix, words, by, label) {
 }
 
 function qText(value) {
-  return Number.isNaN(value) ? "–" : `q ≤ ${value}`;
+  return Number.isNaN(value) ? "–" : `q ≤ ${Number(value.toPrecision(2))}`;
 }
 
 // Words of a map that may have their names on it.
