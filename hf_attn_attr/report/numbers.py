@@ -34,12 +34,15 @@ class Numbers(NamedTuple):
     Attributes:
         header: Plain JSON values.
         arrays: For `pack`. Arrays per word and class hold one class after the other.
-        words: Keys of the words on the page, in its order.
     """
 
     header: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
-    words: list[str]
+
+
+def page_words(matrix: InfluenceMatrix) -> list[str]:
+    """The words on the page, in its order."""
+    return [matrix.words[row] for row in _order(matrix)]
 
 
 def numbers_of(
@@ -55,10 +58,9 @@ def numbers_of(
     Raises:
         IncompatibleError: If the two cannot be compared.
     """
-    order = np.lexsort((np.arange(len(matrix.words)), -matrix.document_count))[:MOST_WORDS]
+    order = _order(matrix)
     enough = int((matrix.document_count[order] >= MIN_DOCUMENTS).sum())
     rows = order[: min(enough, most)]
-    words = [matrix.words[row] for row in order]
     influence = _influence(matrix, rows)
     attention = _attention(matrix, rows)
     association = _association(matrix, rows)
@@ -68,7 +70,7 @@ def numbers_of(
     }
     header = {
         "labels": list(matrix.labels),
-        "words": words,
+        "words": [matrix.words[row] for row in order],
         "numbered": len(rows),
         "enough": int((matrix.document_count >= MIN_DOCUMENTS).sum()),
         "distinct": len(matrix.words),
@@ -86,7 +88,12 @@ def numbers_of(
     arrays = {**counts, **influence.arrays, **attention, **association.arrays}
     if other is not None:
         arrays |= _compared(matrix, other, rows, influence.steps)
-    return Numbers(header, arrays, words)
+    return Numbers(header, arrays)
+
+
+def _order(matrix: InfluenceMatrix) -> IntArray:
+    """Rows of the words: most texts first, then by word."""
+    return np.lexsort((np.arange(len(matrix.words)), -matrix.document_count))[:MOST_WORDS]
 
 
 class _Part(NamedTuple):

@@ -10,17 +10,17 @@ from ..files import write_bytes
 from ..influence import InfluenceMatrix
 from .examples import examples_of
 from .material import Material, read_material
-from .numbers import MOST_WORDS, Numbers, numbers_of
+from .numbers import MOST_WORDS, numbers_of, page_words
 from .overview import overview_of
 from .packing import pack
 
 NAME = "report.html"
-MOST_CHARACTERS = 4_000_000
-"""Of the packed numbers; with examples and code the page stays below 5 MB."""
+MOST_CHARACTERS = 4_900_000
+"""Of packed numbers and examples; with its code, less than 0.1 MB, the page stays below 5 MB."""
 # In this order; each file uses names of earlier ones.
 _SCRIPTS = (
     *("unpack", "matrix", "state", "elements", "controls", "bars", "scatter", "sentences"),
-    *("view_overview", "view_class", "view_word", "view_texts", "view_compare", "start"),
+    *("maps", "view_overview", "view_class", "view_word", "view_texts", "view_compare", "start"),
 )
 
 
@@ -63,26 +63,34 @@ def page(material: Material, other: Material | None = None, title: str | None = 
     header: dict[str, Any] = {"overview": overview}
     if other is not None:
         header["other_overview"] = overview_of(other)
-    numbers, data = _numbers(header, material.matrix, None if other is None else other.matrix)
     examples = ""
     if material.columns is not None:
-        examples = pack(*examples_of(material.columns, material.matrix, numbers.words))
+        words = page_words(material.matrix)
+        examples = pack(*examples_of(material.columns, material.matrix, words))
+    room = MOST_CHARACTERS - len(examples)
+    data = _packed(header, material.matrix, None if other is None else other.matrix, room)
     return _rendered(overview["title"], data, examples)
 
 
-def _numbers(
-    header: dict[str, Any], matrix: InfluenceMatrix, other: InfluenceMatrix | None
-) -> tuple[Numbers, str]:
-    """Numbers of as many words as fit."""
-    most = MOST_WORDS
-    while True:
+def _packed(
+    header: dict[str, Any], matrix: InfluenceMatrix, other: InfluenceMatrix | None, room: int
+) -> str:
+    """Numbers of all words of enough texts, or of as many of them as there is room for."""
+
+    def packed(most: int) -> tuple[int, str]:
         numbers = numbers_of(matrix, other, most)
-        data = pack({**header, **numbers.header}, numbers.arrays)
-        with_numbers = numbers.header["numbered"]
-        if len(data) <= MOST_CHARACTERS or not with_numbers:
-            return numbers, data
-        # A little less than in proportion, so that few rounds do.
-        most = int(with_numbers * MOST_CHARACTERS / len(data) * 0.98)
+        told = numbers.header["numbered"]
+        return told, pack({**header, **numbers.header}, numbers.arrays)
+
+    told, data = packed(MOST_WORDS)
+    if len(data) <= room:
+        return data
+    _, names = packed(0)
+    while len(data) > room and told:
+        # In proportion, and a little less, so that one round mostly does.
+        share = max(room - len(names), 0) / (len(data) - len(names))
+        told, data = packed(int(told * share * 0.98))
+    return data
 
 
 def _rendered(title: str, data: str, examples: str) -> str:

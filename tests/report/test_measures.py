@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hf_attn_attr.errors import IncompatibleError
 from hf_attn_attr.influence import fold
 from hf_attn_attr.influence.statistics import BOUND
-from hf_attn_attr.report.numbers import LEVELS, MARGIN_OCTAVE, OCTAVE, numbers_of
+from hf_attn_attr.report.numbers import LEVELS, MARGIN_OCTAVE, OCTAVE, numbers_of, page_words
 from hf_attn_attr.report.packing import LARGEST, pack, round_step, signed_steps
 
 from .conftest import example_columns
@@ -148,7 +148,8 @@ def test_matrices_of_other_labels_are_not_compared(matrix):
 def test_words_beyond_the_budget_keep_their_names_alone(matrix):
     numbers = numbers_of(matrix, most=5)
     assert numbers.header["numbered"] == 5
-    assert len(numbers.words) == len(matrix.words)
+    assert numbers.header["words"] == page_words(matrix)
+    assert sorted(page_words(matrix)) == list(matrix.words)
     assert numbers.arrays["mean"].shape == (3, 5)
 
 

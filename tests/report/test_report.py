@@ -74,12 +74,18 @@ def test_names_from_outside_are_escaped_where_they_are_not_packed(report):
 
 
 def test_a_large_matrix_keeps_numbers_of_as_many_words_as_fit(matrix, monkeypatch):
-    whole = page_module._numbers({}, matrix, None)[1]
-    monkeypatch.setattr(page_module, "MOST_CHARACTERS", len(whole) - 1_000)
-    numbers, data = page_module._numbers({}, matrix, None)
-    assert len(data) <= len(whole) - 1_000
-    assert 0 < numbers.header["numbered"] < (matrix.document_count >= 3).sum()
-    assert numbers.header["enough"] == (matrix.document_count >= 3).sum()
+    material = Material("large", matrix, {}, [], None)
+    whole = page_module.page(material)
+    packed = len(re.search(r'id="data">([^<]*)<', whole)[1])
+    monkeypatch.setattr(page_module, "MOST_CHARACTERS", packed - 300)
+    html = page_module.page(material)
+    header = unpacked(html, "data")
+    enough = (matrix.document_count >= 3).sum()
+    assert len(whole) - 1_000 < len(html) <= len(whole) - 300
+    assert enough / 2 < header["numbered"] < enough == header["enough"]
+    assert len(header["words"]) == len(matrix.words)
+    monkeypatch.setattr(page_module, "MOST_CHARACTERS", 0)
+    assert unpacked(page_module.page(material), "data")["numbered"] == 0
 
 
 # Folders

@@ -47,8 +47,10 @@ function evidenceMark(matrix, word, label) {
   return element("span", {class: `evidence ${evidence}`}, EVIDENCE[evidence]);
 }
 
+const counts = new Intl.NumberFormat("en");
+
 function counted(number) {
-  return number.toLocaleString("en");
+  return counts.format(number);
 }
 
 // Columns: [title, class]. Roles are said aloud because narrow screens lay rows out as blocks.

@@ -9,7 +9,6 @@ class Matrix {
     this.numbered = header.numbered;  // words[0 .. numbered - 1] have numbers
     this.count = arrays.count;
     this.documents = arrays.documents;
-    this.place = new Map(this.words.map((word, index) => [word, index]));
     this.digits = digitsOf(step.influence ?? 1);
     this.packed = {};
     this.columns = new Map();
@@ -32,16 +31,14 @@ class Matrix {
 
   // Half an interval; the lowest bit of the steps says whether the interval leaves out 0.
   unpackMargin(prefix, codes, step) {
-    const margin = new Float32Array(codes.length).fill(NaN);
-    const consistent = new Uint8Array(codes.length);
-    for (let i = 0; i < codes.length; i++) {
-      if (codes[i] === MISSING) continue;
-      const code = steps(codes[i]), level = code >> 1;
-      consistent[i] = code & 1;
-      margin[i] = level <= SMALLEST ? 0 : 2 ** (level * step);
-    }
-    this.packed[`${prefix}consistent`] = consistent;
-    return margin;
+    this.packed[`${prefix}consistent`] = decoded(codes, code => code & 1);
+    return decoded(codes, code => code >> 1 <= SMALLEST ? 0 : 2 ** ((code >> 1) * step));
+  }
+
+  // Where a word is, or -1.
+  find(word) {
+    this.place ??= new Map(this.words.map((known, index) => [known, index]));
+    return this.place.get(word) ?? -1;
   }
 
   has(name) {
@@ -49,7 +46,8 @@ class Matrix {
   }
 
   at(name, word, label) {
-    return word < this.numbered ? this.column(name, label)[word] : NaN;
+    if (word >= this.numbered || !this.has(name)) return NaN;
+    return MEASURES[name].of(this, word, label * this.numbered + word, label);
   }
 
   // Values of a measure for all words with numbers, worked out once.
@@ -80,7 +78,8 @@ class Matrix {
   }
 
   isAttributed(label) {
-    return Boolean(this.packed.mean) && this.column("influence", label).some(value => value === value);
+    const start = label * this.numbered;
+    return Boolean(this.packed.mean?.subarray(start, start + this.numbered).some(mean => mean === mean));
   }
 
   // Words by their likeness in letter pairs, for a word that is not there.

@@ -1,6 +1,7 @@
 // A map of words: a point each, names where there is room, details under the pointer.
 
 const MOST_NAMES = 40;
+const COLOURS = ["--faint", "--for", "--against", "--strong"];
 
 class Scatter {
   // `describe(word)` gives lines of text, `open(word)` the address of its profile.
@@ -9,17 +10,20 @@ class Scatter {
     this.tip = element("div", {class: "tip", hidden: true, "aria-hidden": "true"});
     this.node = element("div", {class: "map-frame"}, this.canvas, this.tip);
     this.describe = describe;
-    this.points = {words: [], x: [], y: []};
+    this.points = {words: []};
     this.canvas.addEventListener("pointermove", event => this.hover(event));
     this.canvas.addEventListener("pointerleave", () => this.leave());
     this.canvas.addEventListener("click", event => {
       const found = this.under(event);
       if (found >= 0) location.hash = open(this.points.words[found]);
     });
-    new ResizeObserver(() => this.draw()).observe(this.node);
+    new ResizeObserver(() => {
+      if (this.node.clientWidth !== this.width) this.draw();
+    }).observe(this.node);
   }
 
-  // Points: words, x, y, colour (a CSS variable per point), names (indices by priority).
+  // Points, typed arrays: words, x, y, colour (places in COLOURS). `names`: points that may have
+  // their names on the map, in the order in which they get room; `text(point)` is the name.
   show(points, {xTitle, yTitle, logarithmic = false, diagonal = false, summary}) {
     this.points = points;
     this.axes = {xTitle, yTitle, logarithmic, diagonal};
@@ -31,6 +35,7 @@ class Scatter {
   draw() {
     const width = this.node.clientWidth, height = Math.min(460, Math.max(280, width * 0.75));
     if (!width || !this.axes) return;
+    this.width = width;
     const scale = window.devicePixelRatio || 1;
     this.canvas.width = width * scale;
     this.canvas.height = height * scale;
@@ -43,13 +48,13 @@ class Scatter {
     this.place(frame);
     this.drawAxes(pen, frame, colour);
     pen.globalAlpha = this.points.words.length > 3000 ? 0.5 : 0.8;
-    for (const name of ["--faint", "--for", "--against", "--strong"]) {
+    COLOURS.forEach((name, number) => {
       pen.fillStyle = colour(name);
-      const size = name === "--strong" ? 6 : 4;
-      this.points.colour.forEach((own, i) => {
-        if (own === name) pen.fillRect(this.px[i] - size / 2, this.py[i] - size / 2, size, size);
-      });
-    }
+      const size = name === "--strong" ? 6 : 4, {colour: own} = this.points, {px, py} = this;
+      for (let i = 0; i < own.length; i++) {
+        if (own[i] === number) pen.fillRect(px[i] - size / 2, py[i] - size / 2, size, size);
+      }
+    });
     pen.globalAlpha = 1;
     this.drawNames(pen, frame, colour("--text"));
   }
@@ -57,7 +62,7 @@ class Scatter {
   // Pixel positions of all points.
   place(frame) {
     const {x, y} = this.points, {logarithmic} = this.axes;
-    const across = logarithmic ? x.map(Math.log10) : x;
+    const across = logarithmic ? Float32Array.from(x, Math.log10) : x;
     this.xRange = range(across);
     this.yRange = range(y);
     const scaled = (values, [low, high], from, to) =>

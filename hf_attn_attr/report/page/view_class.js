@@ -20,6 +20,20 @@ function ranked(matrix, by, label, {least = 0, search = "", against = false, ord
   return found.sort(orders[order]);
 }
 
+// Places of the highest values above 0, in one pass: whole columns would take long to sort.
+function highest(values, most) {
+  const found = [];
+  for (let word = 0; word < values.length; word++) {
+    if (!(values[word] > 0)) continue;
+    if (found.length === most && values[word] <= values[found[most - 1]]) continue;
+    let at = found.length;
+    while (at > 0 && values[found[at - 1]] < values[word]) at--;
+    found.splice(at, 0, word);
+    if (found.length > most) found.pop();
+  }
+  return found;
+}
+
 function classView(matrix) {
   const known = RANKINGS.filter(name => matrix.has(name));
   const least = matrix.header.constants.least;
@@ -118,74 +132,4 @@ function rankedTable(matrix, words, by, label) {
 
 function qText(value) {
   return Number.isNaN(value) ? "–" : `q ≤ ${Number(value.toPrecision(2))}`;
-}
-
-// Words of a map that may have their names on it.
-const CANDIDATES = 120;
-
-function classMaps(matrix) {
-  const measure = matrix.has("influence") ? "influence" : "lift";
-  let label = 0;
-  const describe = word => [
-    `\u2068${shown(matrix.words[word]).slice(0, 80)}\u2069`,
-    `${MEASURES[measure].title} ${formatted(matrix, measure, matrix.at(measure, word, label))}`,
-    ...(measure === "influence" ? [`interval ${intervalText(matrix, word, label)}`] : []),
-    ...(matrix.has("log_odds") ? [`data's log-odds ${formatted(matrix, "log_odds", matrix.at("log_odds", word, label))}`] : []),
-    `${counted(matrix.documents[word])} texts`,
-  ];
-  const open = word => link("word", {word: matrix.words[word], label: matrix.labels[label]});
-  const frequency = new Scatter({describe, open}), data = new Scatter({describe, open});
-  const node = element("div", {class: "maps"},
-    element("figure", {}, element("figcaption", {}, `${MEASURES[measure].title} against frequency`), frequency.node),
-    matrix.has("log_odds") && matrix.has("influence")
-      ? element("figure", {}, element("figcaption", {}, "Model against data: words far from the diagonal are " +
-          "habits of the model that the labels do not bear out, or cues it misses"), data.node)
-      : element("p", {class: "hint"}, "The map of model against data needs the data's own log-odds, which have not been measured for this matrix."),
-  );
-
-  function show(number, {least, search}) {
-    label = number;
-    const values = matrix.column(measure, label), points = [];
-    for (let word = 0; word < matrix.numbered; word++) {
-      if (values[word] === values[word] && matrix.documents[word] >= least) points.push(word);
-    }
-    const colour = points.map(word => search && matrix.words[word].includes(search) ? "--strong"
-      : matrix.evidence(word, label) !== "consistent" ? "--faint" : values[word] > 0 ? "--for" : "--against");
-    const named = strength => points.map((_, i) => i).filter(i => strength(points[i], i) > 0)
-      .sort((a, b) => strength(points[b], b) - strength(points[a], a)).slice(0, CANDIDATES);
-    const bound = matrix.column(matrix.has("lower_bound") ? "lower_bound" : "lift", label);
-    const matched = i => search && colour[i] === "--strong" ? 1e6 : 0;
-    const common = {words: points, colour, text: i => matrix.words[points[i]]};
-    const summary = `Map of ${points.length} words of ${matrix.labels[label]}; the table lists the same numbers.`;
-    frequency.show({
-      ...common, x: points.map(word => matrix.documents[word]), y: points.map(word => values[word]),
-      names: named((word, i) => Math.abs(bound[word]) + matched(i)),
-    }, {xTitle: "texts that hold the word", yTitle: MEASURES[measure].title, logarithmic: true, summary});
-    if (data.node.parentNode) showData(common, values, matched, summary);
-  }
-
-  function showData(common, values, matched, summary) {
-    const odds = matrix.column("log_odds", label);
-    const known = common.words.map((_, i) => i).filter(i => odds[common.words[i]] === odds[common.words[i]]);
-    const words = known.map(i => common.words[i]);
-    const apart = deviation(words.map(word => odds[word]), words.map(word => values[word]));
-    const weight = i => matrix.evidence(words[i], label) === "consistent" ? Math.abs(apart[i]) : 0;
-    data.show({
-      words, x: words.map(word => odds[word]), y: words.map(word => values[word]),
-      colour: known.map(i => common.colour[i]), text: i => matrix.words[words[i]],
-      names: words.map((_, i) => i).filter(i => weight(i) + matched(known[i]) > 0)
-        .sort((a, b) => weight(b) + matched(known[b]) - weight(a) - matched(known[a])).slice(0, CANDIDATES),
-    }, {xTitle: "data's log-odds", yTitle: "influence", diagonal: true, summary});
-  }
-  return {node, show};
-}
-
-// How far each point is from y = x, both in standard deviations.
-function deviation(x, y) {
-  const scaled = values => {
-    const size = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length) || 1;
-    return values.map(value => value / size);
-  };
-  const [a, b] = [scaled(x), scaled(y)];
-  return a.map((value, i) => b[i] - value);
 }

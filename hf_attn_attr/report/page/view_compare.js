@@ -1,5 +1,8 @@
 // Two matrices side by side: where do they differ by more than chance?
 
+// Standard errors from which a difference has a colour on the map.
+const SURE = 3;
+
 function compareView(matrix) {
   const {overview, other_overview: other} = matrix.header;
   const orders = {
@@ -51,10 +54,9 @@ function compareView(matrix) {
     announce(summary.textContent);
     list.replaceChildren(compareTable(matrix, portion(shared), label), moreButton(shared) ?? "");
     map.show({
-      words: shared, x: shared.map(word => here[word]), y: shared.map(word => there[word]),
-      colour: shared.map(word => Math.abs(z[word]) < 3 ? "--faint" : here[word] * there[word] < 0 ? "--strong" : "--for"),
-      names: shared.map((_, i) => i).filter(i => rows[i].z > 0)
-        .sort((a, b) => rows[b].z - rows[a].z).slice(0, CANDIDATES), text: i => matrix.words[shared[i]],
+      words: shared, x: Float32Array.from(shared, word => here[word]), y: Float32Array.from(shared, word => there[word]),
+      colour: Uint8Array.from(rows, row => row.z < SURE ? 0 : here[row.word] * there[row.word] < 0 ? 3 : 1),
+      names: highest(rows.map(row => row.z), CANDIDATES), text: i => matrix.words[shared[i]],
     }, {xTitle: "influence here", yTitle: "influence there", diagonal: true,
       summary: `Map of ${shared.length} words; the table lists the same numbers.`});
   }

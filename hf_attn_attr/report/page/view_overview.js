@@ -60,8 +60,9 @@ function association(matrix) {
 }
 
 function classTable(matrix) {
+  const by = matrix.has("lower_bound") ? "lower_bound" : "lift";
   const rows = matrix.labels.map((name, label) => {
-    const strongest = ranked(matrix, "lower_bound", label, {least: 0}).slice(0, TOP);
+    const strongest = highest(matrix.column(by, label), TOP);
     const words = strongest.flatMap((word, n) => [n ? ", " : "", wordLink(matrix, word, {label: name})]);
     const share = matrix.header.p_class?.[label] ?? NaN;
     return [
@@ -70,7 +71,7 @@ function classTable(matrix) {
       element("span", {}, ...words.length ? words : ["–"]),
     ];
   });
-  return table("The words of the highest lower bound in each class", [
+  return table(`The words of the highest ${MEASURES[by].title} in each class`, [
     ["class"], ["mean probability", "number"], ["driven by"],
   ], rows);
 }

@@ -38,10 +38,8 @@ function wordView(matrix, examples) {
 }
 
 function find(matrix, text) {
-  for (const form of [text, text.normalize("NFC"), folded(text)]) {
-    if (matrix.place.has(form)) return matrix.place.get(form);
-  }
-  return -1;
+  const forms = [text, text.normalize("NFC"), folded(text)];
+  return forms.map(form => matrix.find(form)).find(word => word >= 0) ?? -1;
 }
 
 function wordLinks(matrix, words) {
@@ -55,7 +53,7 @@ function mostTold(matrix) {
     const by = matrix.has("lower_bound") ? "lower_bound" : "lift";
     if (!matrix.has(by)) return;
     const values = matrix.column(by, label);
-    ranked(matrix, by, label, {}).slice(0, 10).forEach(word =>
+    highest(values, 10).forEach(word =>
       strongest.set(word, Math.max(values[word], strongest.get(word) ?? 0)));
   });
   return [...strongest.keys()].sort((a, b) => strongest.get(b) - strongest.get(a)).slice(0, 24);
