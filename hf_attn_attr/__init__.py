@@ -15,6 +15,7 @@ from .errors import (
     IncompatibleError,
     IncompleteCheckpointError,
     InvalidInputError,
+    MissingDependencyError,
     NonFiniteError,
 )
 
@@ -37,7 +38,15 @@ if TYPE_CHECKING:
         SelfAttentiveModel,
         SelfAttentiveOutput,
     )
-    from .report import write_report
+    from .report import (
+        plot_attention,
+        plot_heatmap,
+        plot_model_vs_data,
+        plot_top_words,
+        plot_word,
+        write_pictures,
+        write_report,
+    )
     from .tokenization import train_tokenizer
     from .training import TrainingResult, TrainingSettings, train
 
@@ -63,8 +72,14 @@ _HOME = {
     "fold": ".influence",
     "load_labelled": ".data",
     "measure_gauge": ".extraction",
+    "plot_attention": ".report",
+    "plot_heatmap": ".report",
+    "plot_model_vs_data": ".report",
+    "plot_top_words": ".report",
+    "plot_word": ".report",
     "train": ".training",
     "train_tokenizer": ".tokenization",
+    "write_pictures": ".report",
     "write_report": ".report",
 }
 
@@ -80,6 +95,7 @@ __all__ = [
     "InfluenceMatrix",
     "InvalidInputError",
     "LabelledTexts",
+    "MissingDependencyError",
     "NonFiniteError",
     "SelfAttentiveConfig",
     "SelfAttentiveForSequenceClassification",
@@ -94,8 +110,14 @@ __all__ = [
     "fold",
     "load_labelled",
     "measure_gauge",
+    "plot_attention",
+    "plot_heatmap",
+    "plot_model_vs_data",
+    "plot_top_words",
+    "plot_word",
     "train",
     "train_tokenizer",
+    "write_pictures",
     "write_report",
 ]
 

@@ -1,7 +1,8 @@
 """The report page and pictures of a model and its influence matrix.
 
-`material` reads a folder, `overview` says it in plain words, `numbers` and `examples` choose what a
-page holds, `packing` makes it small, `page` puts the files of `page/` around it.
+For the page, `material` reads a folder, `overview` says it in plain words, `numbers` and `examples`
+choose what it holds, `packing` makes that small, `page` puts the files of `page/` around it.
+`pictures` draws with matplotlib, `picture_files` saves what it draws.
 """
 
 from importlib import import_module
@@ -9,10 +10,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .page import write_report
+    from .picture_files import write_pictures
+    from .pictures import (
+        plot_attention,
+        plot_heatmap,
+        plot_model_vs_data,
+        plot_top_words,
+        plot_word,
+    )
 
-_HOME = {"write_report": ".page"}
+_HOME = {
+    "plot_attention": ".pictures",
+    "plot_heatmap": ".pictures",
+    "plot_model_vs_data": ".pictures",
+    "plot_top_words": ".pictures",
+    "plot_word": ".pictures",
+    "write_pictures": ".picture_files",
+    "write_report": ".page",
+}
 
-__all__ = ["write_report"]
+__all__ = [
+    "plot_attention",
+    "plot_heatmap",
+    "plot_model_vs_data",
+    "plot_top_words",
+    "plot_word",
+    "write_pictures",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:
