@@ -69,7 +69,7 @@ def read_material(name_or_folder: str | Path, columns: str | Path | None = None)
         name=folder.resolve().name,
         matrix=matrix,
         training=training,
-        checks=_checks(folder / EVALUATION) or _findings(matrix.manifest.get("checks", {})),
+        checks=_checks(folder / EVALUATION),
         columns=_columns(folder if columns is None else find_folder(columns), matrix, columns),
     )
 

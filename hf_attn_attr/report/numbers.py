@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..influence import InfluenceMatrix
 from ..influence.matrix import check_comparable
 from ..influence.statistics import BOUND, MIN_DOCUMENTS, SHRINKAGE_DOCUMENTS
+from ..terminal import Q_LEVEL
 from .packing import MISSING, round_step, signed, signed_steps, to_steps
 
 FloatArray = NDArray[np.float64]
@@ -19,8 +20,12 @@ IntArray = NDArray[np.int64]
 
 MOST_WORDS = 100_000
 """Words on the page, with or without numbers."""
-LEVELS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+LEVELS = (0.001, 0.002, 0.005, 0.01, 0.02, Q_LEVEL, 0.1, 0.2, 0.5, 1.0)
 """q-values are packed as the smallest of these that is not below them."""
+SAME_SIGN = 0x10
+"""Mark of a q-value whose cell has the same sign in the model and in the data."""
+MOST_DISAGREEMENTS = 20
+"""Words of each class that are stronger in the model than in the data, and as many others."""
 OCTAVE = 1 / 16
 """Step of base-2 logarithms: what is kept is within 2.2% of the number."""
 MARGIN_OCTAVE = 1 / 8
@@ -64,13 +69,14 @@ def numbers_of(
     influence = _influence(matrix, rows)
     attention = _attention(matrix, rows)
     association = _association(matrix, rows)
+    words = [matrix.words[row] for row in order]
     counts = {
         "count": matrix.count[order].astype(np.uint32),
         "documents": matrix.document_count[order].astype(np.uint32),
     }
     header = {
         "labels": list(matrix.labels),
-        "words": [matrix.words[row] for row in order],
+        "words": words,
         "numbered": len(rows),
         "enough": int((matrix.document_count >= MIN_DOCUMENTS).sum()),
         "distinct": len(matrix.words),
@@ -84,6 +90,8 @@ def numbers_of(
             **association.steps,
         },
         "levels": LEVELS,
+        "q": {"level": LEVELS.index(Q_LEVEL), "same_sign": SAME_SIGN, "least": Q_LEVEL},
+        "disagreements": _disagreements(matrix, words),
     }
     arrays = {**counts, **influence.arrays, **attention, **association.arrays}
     if other is not None:
@@ -164,9 +172,37 @@ def _association(matrix: InfluenceMatrix, rows: IntArray) -> _Part:
         steps["log_odds"] = round_step(log_odds.reshape(-1), 50)
         arrays["log_odds"] = signed_steps(log_odds, steps["log_odds"])
     if not np.isnan(q_value).all():
-        level = np.searchsorted(LEVELS, np.nan_to_num(q_value, nan=1.0)).astype(np.uint8)
-        arrays["q_value"] = np.where(np.isnan(q_value), 0xFF, level).astype(np.uint8)
+        level = np.searchsorted(LEVELS, np.nan_to_num(q_value, nan=1.0))
+        agrees = matrix.influence[rows].T * log_odds > 0
+        code = np.where(np.isnan(q_value), 0xFF, level + SAME_SIGN * agrees)
+        arrays["q_value"] = code.astype(np.uint8)
     return _Part(arrays, steps)
+
+
+def _disagreements(matrix: InfluenceMatrix, words: list[str]) -> list[list[dict[str, Any]]] | None:
+    """For each class, words of which model and data say different things."""
+    if np.isnan(matrix.log_odds).all() or np.isnan(matrix.mean).all():
+        return None
+    place = {word: number for number, word in enumerate(words)}
+    found: list[list[dict[str, Any]]] = []
+    for column, label in enumerate(matrix.labels):
+        known = ~np.isnan(matrix.log_odds[:, column] + matrix.mean[:, column])
+        if not known.any():
+            found.append([])
+            continue
+        rows = matrix.disagreements(label, MOST_DISAGREEMENTS).to_dict("records")
+        found.append(
+            [
+                {
+                    "word": place[row["word"]],
+                    "stronger_in": row["stronger_in"],
+                    **{name: round(row[name], 2) for name in ("model", "data", "bound")},
+                }
+                for row in rows
+                if row["word"] in place
+            ]
+        )
+    return found
 
 
 def _compared(

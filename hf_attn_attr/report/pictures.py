@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InvalidInputError, MissingDependencyError
 from ..influence import InfluenceMatrix
@@ -135,12 +134,13 @@ def plot_model_vs_data(
     min_documents: int = 3,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Influence on a class against the data's own log-odds; words far from the diagonal are named.
+    """Influence on a class against the data's own log-odds.
 
-    Far from it are habits of the model that the labels do not bear out, and cues it misses.
+    Named are words of which the two say different things (`InfluenceMatrix.disagreements`): habits
+    of the model that the labels do not bear out, and cues that it does not use.
 
     Args:
-        matrix: The matrix, its `log_odds` filled.
+        matrix: The matrix, with what the data say (`InfluenceMatrix.with_association`).
         label: Name of the class.
         k: Name at most this many words.
         min_documents: Leave out words of fewer texts.
@@ -167,9 +167,9 @@ def plot_model_vs_data(
     ax.set_xlabel("data's log-odds")
     ax.set_ylabel("influence")
     _title(ax, f"Model against data: {_short(label)}")
-    apart = np.abs(y / (np.sqrt(np.mean(y**2)) or 1) - x / (np.sqrt(np.mean(x**2)) or 1))
-    order = np.argsort(-np.where(sure, apart, -1), kind="stable")
-    _names(ax, x, y, rows["word"].to_numpy(), order[sure[order]], k)
+    apart = matrix.disagreements(label, k, min_documents)
+    apart = apart.sort_values("bound", ascending=False, kind="stable")
+    _names(ax, apart["log_odds"].tolist(), apart["influence"].tolist(), apart["word"].tolist(), k)
     return ax
 
 
@@ -271,21 +271,20 @@ def _bars(ax: "Axes", rows: "pd.DataFrame", names: Sequence[str]) -> None:
 
 def _names(
     ax: "Axes",
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    words: NDArray[Any],
-    order: NDArray[np.int64],
+    x: Sequence[float],
+    y: Sequence[float],
+    words: Sequence[str],
     most: int,
 ) -> None:
-    """Names beside the points, in this order, each where it covers no other one."""
+    """Names beside points, in this order, each where it covers no other one."""
     _lay_out(ax)
     taken: list[Any] = []
     frame = ax.get_window_extent()
-    for index in order:
+    for word, place in zip(words, zip(x, y, strict=True), strict=True):
         if len(taken) >= most:
             break
         text = ax.annotate(
-            _short(words[index]), (x[index], y[index]), xytext=(3, 2),
+            _short(word), place, xytext=(3, 2),
             textcoords="offset points", size=8, parse_math=False,
         )  # fmt: skip
         box = text.get_window_extent()

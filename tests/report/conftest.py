@@ -1,6 +1,5 @@
 """A real browser without a window, and reports to open in it."""
 
-import dataclasses
 import os
 import shutil
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from hf_attn_attr.influence import fold
+from hf_attn_attr.influence import association, fold
 from hf_attn_attr.report.material import Material
 from hf_attn_attr.report.page import page
 
@@ -73,7 +72,7 @@ def show(browser):
     assert not troubles
 
 
-def example_columns(labels=LABELS, texts=240, seed=0):
+def example_columns(labels=LABELS, texts=400, seed=0):
     """Extracted texts of a few ordinary words, and of words that would break a careless page."""
     rng = np.random.default_rng(seed)
     vocabulary = [*(f"word{i}" for i in range(30)), "happy", "happier", "sad", *HOSTILE]
@@ -114,15 +113,17 @@ def example_columns(labels=LABELS, texts=240, seed=0):
     )
 
 
-def with_association(matrix, seed=0):
-    """The matrix, its association with gold labels filled in."""
-    rng = np.random.default_rng(seed)
-    shape = matrix.influence.shape
-    return dataclasses.replace(
-        matrix,
-        log_odds=matrix.influence + rng.normal(0, 0.5, shape),
-        association_q_value=rng.uniform(size=shape) ** 6,
-    )
+def folded(columns):
+    """The matrix of some columns, and what their gold labels say."""
+    matrix = fold(columns, provenance={"method": "contribution"})
+    return matrix.with_association(association(columns))
+
+
+def standing(matrix):
+    """The evidence, and "unsupported" where the data do not bear it out, (words, labels)."""
+    supported = (matrix.association_q_value <= 0.05) & (matrix.influence * matrix.log_odds > 0)
+    unsupported = (matrix.evidence == "consistent") & ~supported
+    return np.where(unsupported, "unsupported", matrix.evidence)
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +133,7 @@ def columns():
 
 @pytest.fixture(scope="session")
 def matrix(columns):
-    return with_association(fold(columns, provenance={"method": "contribution"}))
+    return folded(columns)
 
 
 @pytest.fixture(scope="session")
@@ -152,8 +153,8 @@ def material(matrix, columns):
 @pytest.fixture(scope="session")
 def report(material, tmp_path_factory):
     """A report with everything there can be in it."""
-    other = example_columns(seed=0, texts=200).select(range(180))
-    matrix = with_association(fold(other, provenance={"method": "contribution"}), seed=1)
+    other = example_columns(texts=180)
+    matrix = folded(other)
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(page(material, Material("other", matrix, {}, [], None)), encoding="utf-8")
     return path

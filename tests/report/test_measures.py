@@ -13,7 +13,7 @@ from hf_attn_attr.influence.statistics import BOUND
 from hf_attn_attr.report.numbers import LEVELS, MARGIN_OCTAVE, OCTAVE, numbers_of, page_words
 from hf_attn_attr.report.packing import LARGEST, pack, round_step, signed_steps
 
-from .conftest import example_columns
+from .conftest import example_columns, standing
 
 SCRIPTS = ("unpack", "matrix")
 UNPACKED = """async () => {
@@ -107,7 +107,9 @@ def test_npmi_and_q_values_are_right(told, matrix):
 def test_the_evidence_is_exactly_that_of_the_matrix(told, matrix):
     answer, _, _, _, _ = told
     order = [matrix.words.index(word) for word in answer["words"]]
-    assert (matrix.evidence[order] == np.array(answer["evidence"]).T).all()
+    wanted = standing(matrix)[order]
+    assert (wanted == np.array(answer["evidence"]).T).all()
+    assert {"consistent", "unsupported", "uncertain"} <= set(wanted.reshape(-1))
 
 
 def test_intervals_and_bounds_are_right_to_step_and_width(told, matrix):

@@ -16,7 +16,7 @@ from hf_attn_attr.influence import fold
 from hf_attn_attr.report.material import Material
 from hf_attn_attr.report.page import page as html_of
 
-from .conftest import HOSTILE, LABELS, example_columns
+from .conftest import HOSTILE, LABELS, example_columns, standing
 
 VIEWS = ["overview", "class", "word", "texts", "compare"]
 CONTRAST = Path(__file__).parent / "contrast.js"
@@ -61,7 +61,9 @@ def test_the_overview_says_what_it_is_of_and_how_far_to_trust_it(show, report, m
     assert "accuracy 0.870" in text
     assert "partly supported Do the <i>top</i> words drive it?" in text
     assert "2 of 3 classes." in text
-    assert re.search(r"Of [\d,]+ influences .* [\d,]+ belong to a word that is associated", text)
+    evidence = standing(matrix)
+    kinds = [(evidence == kind).sum() for kind in ("consistent", "unsupported")]
+    assert f"Of {sum(kinds):,} influences whose interval leaves out 0, {kinds[0]:,} belong" in text
     row = page.locator("table tr", has_text="joy")
     top = matrix.top_words("joy", 6)["word"].tolist()
     assert row.locator("a.word").all_inner_texts()[0] == top[0]
@@ -165,7 +167,9 @@ def test_a_word_shows_its_profile_neighbours_and_sentences(show, report, matrix)
     assert [float(text.replace("−", "-")) for text in shown] == pytest.approx(
         frame["influence"].tolist(), abs=0.03
     )
-    assert rows.locator(".evidence").all_inner_texts() == frame["evidence"].tolist()
+    names = dict(zip(matrix.labels, standing(matrix)[matrix.words.index("happy")], strict=True))
+    wanted = [names[label].replace("unsupported", "model only") for label in frame["label"]]
+    assert rows.locator(".evidence").all_inner_texts() == wanted
     assert page.locator("p.words a").count() == 15
     choose(page, "Sentences for", "fear")
     assert "label=fear" in hash_of(page)
@@ -248,6 +252,21 @@ def test_two_matrices_are_compared(show, report):
 
 
 # Maps
+
+
+def test_model_and_data_part_where_the_matrix_says(show, report, matrix):
+    page = show(report, "view=class&label=fear")
+    rows = matrix.disagreements("fear", 20)
+    for side in ("model", "data"):
+        wanted = rows[rows["stronger_in"] == side]
+        if wanted.empty:
+            continue
+        listed = page.locator("table", has_text=f"Stronger in the {side}").locator("tbody tr")
+        bounds = listed.locator('td[data-title="bound"]').all_inner_texts()
+        assert [float(text) for text in bounds] == wanted["bound"].round(2).tolist()
+        words = listed.locator("th bdi").all_text_contents()
+        assert words == [shown(word) for word in wanted["word"]]
+    assert len(rows) > 0
 
 
 def test_maps_show_details_under_the_pointer_and_lead_to_the_word(show, report):

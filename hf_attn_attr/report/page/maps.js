@@ -15,6 +15,7 @@ function classMaps(matrix) {
   ];
   const open = word => link("word", {word: matrix.words[word], label: matrix.labels[label]});
   const frequency = new Scatter({describe, open}), data = new Scatter({describe, open});
+  const parting = element("div", {});
   const both = matrix.has("log_odds") && matrix.has("influence");
   const node = element("div", {class: "maps"},
     element("figure", {}, element("figcaption", {}, `${MEASURES[measure].title} against frequency`), frequency.node),
@@ -22,6 +23,7 @@ function classMaps(matrix) {
       ? element("figure", {}, element("figcaption", {}, "Model against data: words far from the diagonal are " +
           "habits of the model that the labels do not bear out, or cues it misses"), data.node)
       : element("p", {class: "hint"}, "The map of model against data needs the data's own log-odds, which have not been measured for this matrix."),
+    parting,
   );
 
   function show(number, {least, search}) {
@@ -36,14 +38,15 @@ function classMaps(matrix) {
       names: nameable(words.length, colour, i => Math.abs(bound[words[i]])), text: i => matrix.words[words[i]],
     }, {xTitle: "texts that hold the word", yTitle: MEASURES[measure].title, logarithmic: true, summary: summary(words)});
     if (both) showData(values, least, search, summary);
+    parting.replaceChildren(...both ? partings(matrix, label) : []);
   }
 
   function showData(values, least, search, summary) {
     const odds = matrix.column("log_odds", label), words = mapped(matrix, values, least, odds);
     const x = Float32Array.from(words, word => odds[word]), y = Float32Array.from(words, word => values[word]);
-    const colour = colours(matrix, words, label, values, search), apart = deviation(x, y);
-    // What the model itself is not sure of is no habit of it.
-    const weight = i => matrix.evidence(words[i], label) === "consistent" ? apart[i] : 0;
+    const colour = colours(matrix, words, label, values, search);
+    const order = new Map(matrix.header.disagreements[label].map(({word}, i, all) => [word, all.length - i]));
+    const weight = i => order.get(words[i]) ?? 0;
     data.show({
       words, colour, x, y, names: nameable(words.length, colour, weight), text: i => matrix.words[words[i]],
     }, {xTitle: "data's log-odds", yTitle: "influence", diagonal: true, summary: summary(words)});
@@ -66,7 +69,7 @@ function mapped(matrix, values, least, others = values) {
 function colours(matrix, words, label, values, search) {
   return Uint8Array.from(words, word => {
     if (search && matrix.words[word].includes(search)) return 3;
-    if (matrix.evidence(word, label) !== "consistent") return 0;
+    if (["uncertain", "insufficient"].includes(matrix.evidence(word, label))) return 0;
     return values[word] > 0 ? 1 : 2;
   });
 }
@@ -78,9 +81,21 @@ function nameable(length, colour, weight) {
   return highest(weights, CANDIDATES);
 }
 
-// How far each point is from y = x, both in standard deviations.
-function deviation(x, y) {
-  const size = values => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length) || 1;
-  const [width, height] = [size(x), size(y)];
-  return x.map((value, i) => Math.abs(y[i] / height - value / width));
+// Words of which model and data say different things, as the matrix itself ranks them.
+function partings(matrix, label) {
+  const found = matrix.header.disagreements[label];
+  const listed = (side, caption) => {
+    const rows = found.filter(row => row.stronger_in === side);
+    return rows.length ? [table(caption, [
+      ["word"], ["model", "number"], ["data", "number"], ["bound", "number"],
+    ], rows.map(({word, model, data, bound}) => [
+      wordLink(matrix, word, {label: matrix.labels[label]}), signedNumber(model, 2), signedNumber(data, 2), bound.toFixed(2),
+    ]))] : [];
+  };
+  return [
+    ...listed("model", "Stronger in the model"), ...listed("data", "Stronger in the data"),
+    element("p", {class: "about"}, found.length
+      ? "Both on one scale: standard deviations of their true values over words. Bound: what of the difference is left with caution."
+      : "Model and data part nowhere by more than chance."),
+  ];
 }

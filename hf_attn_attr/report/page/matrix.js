@@ -16,7 +16,7 @@ class Matrix {
     keep("mean", codes => fromSteps(codes, step.influence));
     keep("context", codes => fromSteps(codes, step.influence));
     keep("log_odds", codes => fromSteps(codes, step.log_odds));
-    keep("q_value", codes => Float32Array.from(codes, code => header.levels[code] ?? NaN));
+    keep("q_value", codes => this.unpackQ(codes));
     keep("lift", codes => fromOctaves(codes, step.octave));
     keep("p_word", codes => fromOctaves(codes, step.octave));
     keep("attention_ratio", codes => fromOctaves(codes, step.octave));
@@ -27,6 +27,19 @@ class Matrix {
     for (const prefix of ["", "other_"]) {
       keep(`${prefix}margin`, codes => this.unpackMargin(prefix, codes, step.margin_octave));
     }
+  }
+
+  // q-values, and whether the data bear the model out: rarely by chance, and with the same sign.
+  unpackQ(codes) {
+    const {levels, q} = this.header, values = new Float64Array(codes.length).fill(NaN);
+    this.packed.supported = new Uint8Array(codes.length);
+    for (let i = 0; i < codes.length; i++) {
+      if (codes[i] === 0xff) continue;
+      const level = codes[i] & ~q.same_sign;
+      values[i] = levels[level];
+      this.packed.supported[i] = level <= q.level && (codes[i] & q.same_sign) > 0;
+    }
+    return values;
   }
 
   // Half an interval; the lowest bit of the steps says whether the interval leaves out 0.
@@ -54,7 +67,7 @@ class Matrix {
   column(name, label) {
     const key = `${name} ${label}`;
     if (!this.columns.has(key)) {
-      const values = new Float32Array(this.numbered).fill(NaN);
+      const values = new Float64Array(this.numbered).fill(NaN);
       if (this.has(name)) {
         const {of} = MEASURES[name], start = label * this.numbered;
         for (let i = 0; i < this.numbered; i++) values[i] = of(this, i, start + i, label);
@@ -74,7 +87,8 @@ class Matrix {
     if (word >= this.numbered || !this.packed.mean) return "insufficient";
     const cell = label * this.numbered + word;
     if (Number.isNaN(this.packed.margin[cell])) return "insufficient";
-    return this.packed.consistent[cell] ? "consistent" : "uncertain";
+    if (!this.packed.consistent[cell]) return "uncertain";
+    return this.packed.supported && !this.packed.supported[cell] ? "unsupported" : "consistent";
   }
 
   isAttributed(label) {
@@ -203,7 +217,7 @@ const RANKINGS = [
 ];
 
 const EVIDENCE = {
-  consistent: "consistent", uncertain: "uncertain", insufficient: "too few texts: no finding",
+  consistent: "consistent", unsupported: "model only", uncertain: "uncertain", insufficient: "too few texts: no finding",
 };
 
 function formatted(matrix, name, value) {

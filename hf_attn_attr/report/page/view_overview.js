@@ -47,16 +47,16 @@ function association(matrix) {
   if (!matrix.has("q_value")) return null;
   let consistent = 0, associated = 0;
   for (let label = 0; label < matrix.labels.length; label++) {
-    const q = matrix.column("q_value", label);
     for (let word = 0; word < matrix.numbered; word++) {
-      if (matrix.evidence(word, label) !== "consistent") continue;
-      consistent++;
-      associated += q[word] <= 0.05;
+      const evidence = matrix.evidence(word, label);
+      consistent += evidence === "consistent" || evidence === "unsupported";
+      associated += evidence === "consistent";
     }
   }
   return element("p", {}, `Of ${counted(consistent)} influences whose interval leaves out 0, ` +
-    `${counted(associated)} belong to a word that is associated with the gold label in the ` +
-    "data (q ≤ 0.05). The others are habits of the model that these texts do not bear out.");
+    `${counted(associated)} belong to a word that goes with the gold label in the data, in the same ` +
+    `direction (q ≤ ${matrix.header.q.least}). The others are called “model only”: knowledge that came ` +
+    "from elsewhere, words too rare to test, or habits that these texts do not bear out.");
 }
 
 function classTable(matrix) {
@@ -83,7 +83,8 @@ function meanings(matrix) {
     ["attribution", "The part of a class's logit in one text that belongs to one word."],
     ...known.map(name => [MEASURES[name].title, MEASURES[name].about]),
     ["evidence", "“Consistent”: the 95% interval leaves out 0, so the model pushes one way. It does not " +
-      "say that word and class go together in the world. Fewer than " +
+      "say that word and class go together in the world. " + (matrix.has("q_value")
+        ? "“Model only”: consistent, but the gold labels do not bear it out. " : "") + "Fewer than " +
       `${header.constants.least} texts are no finding.`],
     ["rounding", `Influences are rounded to ${matrix.digits} decimals, intervals to 4% of their width, ` +
       "shares to 2%; influence/influence.parquet has them in full."],
