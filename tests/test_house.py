@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
-    {"files", "metrics", "batching", "quiet", "markup"},
-    {"models", "tokenization", "vectors", "influence", "demo", "terminal"},
+    {"files", "metrics", "batching", "quiet", "markup", "colours"},
+    {"models", "tokenization", "vectors", "influence", "demo", "terminal", "highlighting"},
     {"attribution", "data", "word_rules", "classifier"},
     {"encoding"},
     {"merging", "windows"},

@@ -19,6 +19,7 @@ from hf_attn_attr.markup import csv
 
 from . import statistics, storage
 from .exact import FloatArray, IntArray
+from .notebook import InfluenceRows, matrix_html
 from .storage import COLUMNS, NUMBERS, PER_WORD
 from .words import WordRule
 
@@ -149,6 +150,9 @@ class InfluenceMatrix:
             f"method {self.manifest.get('method')!r}, {self.manifest.get('texts')} texts)"
         )
 
+    def _repr_html_(self) -> str:
+        return matrix_html(self)
+
     @cached_property
     def evidence(self) -> NDArray[np.str_]:
         """How far the texts agree, (W, C): "insufficient", "uncertain" or "consistent".
@@ -199,7 +203,7 @@ class InfluenceMatrix:
             listed &= values > 0
         rows = np.flatnonzero(listed)
         rows = rows[np.argsort(-values[rows], kind="stable")[: max(k, 0)]]
-        return self._frame(rows, np.full(len(rows), column))
+        return InfluenceRows(self._frame(rows, np.full(len(rows), column)))
 
     def word(self, word: str) -> pd.DataFrame:
         """How much `word` influences each class: a row per label, in model order.
@@ -210,7 +214,7 @@ class InfluenceMatrix:
             InvalidInputError: If the word is not in the matrix; names the nearest words.
         """
         columns = np.arange(len(self.labels))
-        return self._frame(np.full(len(columns), self._word_index(word)), columns)
+        return InfluenceRows(self._frame(np.full(len(columns), self._word_index(word)), columns))
 
     def score(self, word: str, label: str) -> InfluenceRecord:
         """What is known about one word and one label.

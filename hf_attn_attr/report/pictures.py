@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..colours import AGAINST, FOR
 from ..errors import InvalidInputError, MissingDependencyError
 from ..influence import InfluenceMatrix
 from ..markup import printable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FOR, AGAINST = "#b2182b", "#2166ac"
 UNCERTAIN = "#a4adb6"
 _PALE = 0.4
 _LONGEST = 28

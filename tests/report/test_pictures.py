@@ -21,8 +21,8 @@ from hf_attn_attr import (
     plot_word,
     write_pictures,
 )
+from hf_attn_attr.colours import AGAINST, FOR
 from hf_attn_attr.errors import InvalidInputError, MissingDependencyError
-from hf_attn_attr.report.pictures import AGAINST, FOR
 
 from .conftest import LABELS
 
