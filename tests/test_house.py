@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
-    {"files", "metrics", "batching", "quiet", "markup", "colours"},
+    {"files", "metrics", "batching", "quiet", "markup", "colours", "terminal_bars"},
     {"models", "tokenization", "vectors", "influence", "demo", "terminal", "highlighting"},
     {"attribution", "data", "word_rules", "classifier"},
     {"encoding"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InvalidInputError
+from .completion import methods
 
 if TYPE_CHECKING:
     from ..data import LabelledTexts
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a model and its influence matrix.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 Train = Annotated[
     str, typer.Option(help="Training texts: a parquet, csv or jsonl file, or a Hub dataset.")
@@ -32,7 +34,8 @@ Method = Annotated[
     str,
     typer.Option(
         help="auto (contribution where exact, else occlusion), contribution, occlusion, "
-        "integrated_gradients, input_x_gradient, attention or attention_rollout."
+        "integrated_gradients, input_x_gradient, attention or attention_rollout.",
+        autocompletion=methods,
     ),
 ]
 Option = Annotated[
