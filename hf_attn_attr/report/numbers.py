@@ -169,7 +169,7 @@ def _association(matrix: InfluenceMatrix, rows: IntArray) -> _Part:
     steps = {}
     log_odds, q_value = matrix.log_odds[rows].T, matrix.association_q_value[rows].T
     if not np.isnan(log_odds).all():
-        steps["log_odds"] = round_step(log_odds.reshape(-1), 50)
+        steps["log_odds"] = round_step(log_odds.reshape(-1))
         arrays["log_odds"] = signed_steps(log_odds, steps["log_odds"])
     if not np.isnan(q_value).all():
         level = np.searchsorted(LEVELS, np.nan_to_num(q_value, nan=1.0))

@@ -83,7 +83,7 @@ function barLegend(matrix) {
   const parts = matrix.has("word_part")
     ? [key("own", "word part"), key("context", "context part")] : [];
   return element("p", {class: "legend"}, ...parts,
-    key("tick", "influence (both parts together, drawn towards 0 for few texts)"),
+    key("tick", "influence: both parts, drawn towards 0 for few texts"),
     key("whisker", "raw mean and its 95% interval"));
 }
 
