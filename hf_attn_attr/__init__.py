@@ -16,6 +16,7 @@ from .errors import (
     IncompatibleError,
     IncompleteCheckpointError,
     InvalidInputError,
+    MissingDependencyError,
     NonFiniteError,
 )
 
@@ -48,6 +49,15 @@ if TYPE_CHECKING:
         SelfAttentiveModel,
         SelfAttentiveOutput,
     )
+    from .report import (
+        plot_attention,
+        plot_heatmap,
+        plot_model_vs_data,
+        plot_top_words,
+        plot_word,
+        write_pictures,
+        write_report,
+    )
     from .tokenization import train_tokenizer
     from .training import TrainingResult, TrainingSettings, train
 
@@ -78,11 +88,18 @@ _HOME = {
     "load_labelled": ".data",
     "measure_gauge": ".extraction",
     "pipeline": ".hub",
+    "plot_attention": ".report",
+    "plot_heatmap": ".report",
+    "plot_model_vs_data": ".report",
+    "plot_top_words": ".report",
+    "plot_word": ".report",
     "push_columns": ".hub",
     "push_folder": ".hub",
     "push_to_hub": ".hub",
     "train": ".training",
     "train_tokenizer": ".tokenization",
+    "write_pictures": ".report",
+    "write_report": ".report",
 }
 
 __all__ = [
@@ -98,6 +115,7 @@ __all__ = [
     "InfluenceMatrix",
     "InvalidInputError",
     "LabelledTexts",
+    "MissingDependencyError",
     "NonFiniteError",
     "PublishCallback",
     "Published",
@@ -117,11 +135,18 @@ __all__ = [
     "load_labelled",
     "measure_gauge",
     "pipeline",
+    "plot_attention",
+    "plot_heatmap",
+    "plot_model_vs_data",
+    "plot_top_words",
+    "plot_word",
     "push_columns",
     "push_folder",
     "push_to_hub",
     "train",
     "train_tokenizer",
+    "write_pictures",
+    "write_report",
 ]
 
 

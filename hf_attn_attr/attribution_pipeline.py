@@ -10,6 +10,7 @@ from typing import Any
 from transformers import Pipeline
 
 from .errors import InvalidInputError
+from .highlighting import Answer
 from .models.words import require_text
 
 TASK = "attention-attribution"
@@ -63,9 +64,9 @@ class AttentionAttributionPipeline(Pipeline):
             return {"answer": answer}
         return {"answer": answers(self.model, self.tokenizer, texts, **arguments)}
 
-    def postprocess(self, outputs: dict[str, Any]) -> dict[str, Any]:
+    def postprocess(self, outputs: dict[str, Any]) -> Answer:
         """The answer for one text."""
-        return outputs["answer"]
+        return Answer(outputs["answer"])
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
         """Save model and tokenizer; not this class, which works in its package alone."""

@@ -24,6 +24,10 @@ class NonFiniteError(InvalidInputError):
     """NaN or infinity where a finite number was wanted."""
 
 
+class MissingDependencyError(AttnAttrError, ImportError):
+    """An optional library is not installed."""
+
+
 class IncompleteCheckpointError(AttnAttrError):
     """Training cannot resume: a checkpoint is missing or lacks files."""
 

@@ -2,10 +2,14 @@
 
 import re
 import unicodedata
+from html import escape
 
 # Punctuation between two letters or digits, as in "don't" and "well-known", means nothing to
 # Markdown or HTML, but for "www."; all other punctuation of ASCII may.
 _PLAIN = re.compile(r"(?<=[^\W_])(?:['\-,_]|(?<!www)\.)(?=[^\W_])", re.IGNORECASE)
+# Spreadsheets run cells that begin with one of these. Leading apostrophes belong to the pattern so
+# that taking one away restores every text.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
@@ -48,6 +52,20 @@ def markdown(text: str) -> Markdown:
 def python(text: str) -> Markdown:
     """`text` as a literal in Python code."""
     return Markdown(repr(text))
+
+
+def html(text: str) -> str:
+    """`text` for HTML, as content or inside a quoted attribute."""
+    return escape(printable(text), quote=True)
+
+
+def csv(text: str) -> str:
+    """`text` for a CSV cell.
+
+    A text that a spreadsheet would run as a formula (after any apostrophes, it begins with = + - @,
+    tab or carriage return) gets one apostrophe in front; take it away to have the text again.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _may_be_markup(character: str) -> bool:

@@ -1,11 +1,11 @@
 """Answers as terminal tables. Words come from anybody's texts, so they are shown, never obeyed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -21,17 +21,40 @@ _EVIDENCE = {
     "uncertain": ("uncertain", "yellow"),
     "insufficient": ("too few", "dim"),
 }
+WIDE = 100
+"""Columns from which tables have bars."""
 
 
-def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
+class ByWidth:
+    """A table with bars where the terminal is wide enough, and can show them."""
+
+    def __init__(self, build: Callable[[bool], Table]):
+        self.build = build
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= WIDE and options.encoding.lower().startswith("utf")
+        yield self.build(wide)
+
+
+def influence_table(rows: "pd.DataFrame", key: str, title: str) -> ByWidth:
     """Rows of `top_words` (key "word") or `word` (key "label") as a table.
 
     Where the matrix knows what the data say, log-odds and q-value take the place of the two parts.
     """
+    return ByWidth(lambda wide: _influence_table(rows, key, title, with_bars=wide))
+
+
+def _influence_table(rows: "pd.DataFrame", key: str, title: str, *, with_bars: bool) -> Table:
     with_data = rows["log_odds"].notna().any()
     last = ("data log-odds", "data q") if with_data else ("word part", "context part")
     table = _table(title, key, ("influence", "95% interval", "lower bound", *last, "texts"))
     table.add_column("evidence", no_wrap=True)
+    if with_bars:
+        from .terminal_bars import Bars
+
+        bars = Bars(rows)
+        table.add_column("", no_wrap=True)
+        table.caption, table.caption_justify = Text(bars.legend, "dim"), "left"
     for row in rows.to_dict("records"):
         level = str(row["evidence"])
         if with_data and level == "consistent" and not supported(row):
@@ -47,6 +70,7 @@ def influence_table(rows: "pd.DataFrame", key: str, title: str) -> Table:
             *(data if with_data else parts),
             str(row["documents"]),
             Text(evidence, style=style),
+            *([bars.bar(row)] if with_bars else []),
         )
     return table
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hf_attn_attr import InfluenceMatrix, TrainingSettings
 from hf_attn_attr.hub import folder_card
-from hf_attn_attr.plots import save_picture
+from hf_attn_attr.report import save_picture
 from hf_attn_attr.workflow import run
 
 HERE = Path(__file__).parent

@@ -8,15 +8,15 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors"},
-    {"files", "metrics", "batching", "quiet", "markup"},
+    {"files", "metrics", "batching", "quiet", "markup", "colours", "terminal_bars"},
     {"remote", "cards"},
-    {"models", "tokenization", "vectors", "influence", "demo"},
+    {"models", "tokenization", "vectors", "influence", "demo", "highlighting"},
     {"attribution", "data", "word_rules", "classifier", "terminal"},
     {"encoding"},
     {"merging", "windows"},
     {"arrays"},
     {"extraction", "columns"},
-    {"training", "loading", "evaluation", "cost", "answering", "plots"},
+    {"training", "loading", "evaluation", "cost", "answering", "report"},
     {"workflow", "attribution_pipeline"},
     {"demonstration", "hub"},
     {"cli"},

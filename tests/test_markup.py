@@ -1,11 +1,13 @@
-"""Foreign text in Markdown shows itself and does nothing."""
+"""Foreign text in Markdown, HTML and CSV shows itself and does nothing."""
+
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from hf_attn_attr.markup import markdown, printable, python
+from hf_attn_attr.markup import csv, html, markdown, printable, python
 
 HOSTILE = [
     *("<script>alert(1)</script>", "x<img src=y onerror=z>", '"', "javascript:alert(1)"),
@@ -77,3 +79,42 @@ def test_a_literal_of_python_is_that_text_on_one_line(text):
     assert "\n" not in literal
     assert eval(literal) == text
     literal.encode()
+
+
+class Reader(HTMLParser):
+    """Collects the text of a document and refuses everything but one kind of element."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.text, self.title = "", None
+
+    def handle_starttag(self, tag, attrs):
+        assert (tag, len(attrs)) == ("b", 1)
+        self.title = dict(attrs)["title"]
+
+    def handle_data(self, data):
+        self.text += data
+
+    def handle_comment(self, data):
+        raise AssertionError(data)
+
+
+@every_example
+@given(st.text())
+def test_html_reads_back_as_the_text(text):
+    reader = Reader()
+    reader.feed(f'<b title="{html(text)}">{html(text)}</b>')
+    reader.close()
+    assert reader.text == reader.title == printable(text)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@x", "'=x", "\tx", "\rx"])
+def test_a_formula_in_csv_gets_an_apostrophe_that_comes_off_again(text):
+    assert csv(text) == f"'{text}"
+
+
+@every_example
+@given(st.text())
+def test_no_csv_cell_begins_a_formula(text):
+    assert csv(text) in (text, f"'{text}")
+    assert not csv(text).startswith(("=", "+", "-", "@", "\t", "\r"))

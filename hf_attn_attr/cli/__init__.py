@@ -1,6 +1,6 @@
 """The command line: a thin shell over the package."""
 
-from . import hub  # noqa: F401 - adds its commands
+from . import hub, report  # noqa: F401 - they add their commands
 from .commands import app, main
 
 __all__ = ["app", "main"]

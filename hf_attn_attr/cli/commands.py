@@ -13,11 +13,13 @@ import typer
 
 from ..errors import AttnAttrError, InvalidInputError
 from ..quiet import quiet_loading
+from . import completion
 from .options import (
     BatchSize,
     Classes,
     ClassesOrPredicted,
     ClassWeights,
+    Csv,
     EmbeddingMode,
     Epochs,
     ExtraLabelColumn,
@@ -65,6 +67,7 @@ from .printing import (
     complain,
     console,
     count,
+    print_csv,
     print_json,
     print_parts,
     records,
@@ -76,6 +79,9 @@ from .printing import (
 app = typer.Typer(
     name="hf-attn-attr",
     help="Which words drive which class, for Hugging Face text classifiers.",
+    epilog="Exit status: 0 done; 1 something is wrong with input or files, said on standard error; "
+    "2 wrong usage; 130 interrupted. NO_COLOR=1 switches colours off; they are off where output is "
+    "no terminal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -369,13 +375,16 @@ def fold(
 @app.command()
 def top(
     source: Source,
-    label: Annotated[str, typer.Option(help="The class.")],
+    label: Annotated[str, typer.Option(help="The class.", autocompletion=completion.labels)],
     k: Annotated[int, typer.Option("-k", help="Words to list.")] = 20,
-    by: Annotated[str, typer.Option(help="Measure to rank by.")] = "lower_bound",
+    by: Annotated[
+        str, typer.Option(help="Measure to rank by.", autocompletion=completion.measures)
+    ] = "lower_bound",
     min_documents: Annotated[int, typer.Option(help="Leave out words of fewer texts.")] = 3,
     negative: Annotated[bool, typer.Option("--negative", help="What speaks against it.")] = False,
     revision: Revision = None,
     json_: Json = False,
+    csv: Csv = False,
 ) -> None:
     """For a class, which words are most influential?
 
@@ -389,6 +398,9 @@ def top(
     if json_:
         print_json({"label": label, "by": by, "words": records(rows)})
         return
+    if csv:
+        print_csv(rows)
+        return
     from ..terminal import influence_table, joint_table, provenance_line
 
     attention = by in ("joint", "p_word_given_class", "p_class_given_word", "lift", "npmi")
@@ -400,7 +412,13 @@ def top(
 
 
 @app.command()
-def word(source: Source, word: str, revision: Revision = None, json_: Json = False) -> None:
+def word(
+    source: Source,
+    word: str,
+    revision: Revision = None,
+    json_: Json = False,
+    csv: Csv = False,
+) -> None:
     """For a word, how much does it influence each class?
 
     Reads influence/ in a folder or on the Hub; prints two tables, writes nothing.
@@ -412,6 +430,9 @@ def word(source: Source, word: str, revision: Revision = None, json_: Json = Fal
     rows = matrix.word(word)
     if json_:
         print_json({"word": word, "labels": records(rows)})
+        return
+    if csv:
+        print_csv(rows)
         return
     from ..terminal import influence_table, joint_table, provenance_line
 
@@ -434,6 +455,7 @@ def explain(
     word_rule: WordRuleName = "pre_tokens",
     window_overlap: WindowOverlap = None,
     json_: Json = False,
+    csv: Csv = False,
 ) -> None:
     """What did each word of one text do?
 
@@ -456,6 +478,11 @@ def explain(
         found = ask(text, label=label)
     if json_:
         print_json(found)
+        return
+    if csv:
+        import pandas as pd
+
+        print_csv(pd.DataFrame(found["words"]).assign(label=found["label"]))
         return
     from ..terminal import explanation
 

@@ -111,7 +111,7 @@ def card(
         )
     if picture:
         from ..influence import InfluenceMatrix
-        from ..plots import save_picture
+        from ..report import save_picture
 
         save_picture(InfluenceMatrix.from_pretrained(folder), folder / "influence.png")
     text = folder_card(folder, repo, license=license, language=language)

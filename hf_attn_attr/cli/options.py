@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InvalidInputError
+from .completion import methods
 
 if TYPE_CHECKING:
     from ..data import LabelledTexts
@@ -19,6 +20,7 @@ Source = Annotated[
 ]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of the Hub repository.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 Train = Annotated[
     str, typer.Option(help="Training texts: a parquet, csv or jsonl file, or a Hub dataset.")
@@ -36,7 +38,8 @@ Method = Annotated[
     str,
     typer.Option(
         help="auto (contribution where exact, else occlusion), contribution, occlusion, "
-        "integrated_gradients, input_x_gradient, attention or attention_rollout."
+        "integrated_gradients, input_x_gradient, attention or attention_rollout.",
+        autocompletion=methods,
     ),
 ]
 Option = Annotated[

@@ -119,6 +119,20 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))  # noqa: T201
 
 
+def print_csv(rows: "pd.DataFrame") -> None:
+    """Print rows as CSV; what a spreadsheet would run as a formula gets an apostrophe in front."""
+    from ..markup import csv, printable
+
+    def safe(cell: Any) -> Any:
+        if not isinstance(cell, str):
+            return cell
+        # A terminal is spared what would drive it; a file gets every word as it is.
+        return csv(printable(cell) if sys.stdout.isatty() else cell)
+
+    rows = rows.map(safe)
+    print(rows.to_csv(index=False, lineterminator="\n"), end="")  # noqa: T201
+
+
 def print_parts(*parts: Any) -> None:
     """Print lines of text, made safe for a terminal, and tables."""
     from rich.text import Text

@@ -53,7 +53,7 @@ def push_to_hub(
         training: Data, settings and metrics, as in the `training.json` of a trained folder.
         evaluation: Results of checks, as in `evaluation.json`.
         report: A page of HTML, published as `report.html`.
-        picture: A PNG of the most influential words, for the card (`plots.save_picture`).
+        picture: A PNG of the most influential words, for the card (`report.save_picture`).
         license: Identifier of the model's licence, as on the Hub: "mit".
         language: Language of its texts, as on the Hub: "en".
         card: README.md as you wrote it; None renders one from the facts given here.

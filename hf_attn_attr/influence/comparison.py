@@ -35,7 +35,7 @@ def compare(left: "InfluenceMatrix", right: "InfluenceMatrix", min_documents: in
     Source: Welch 1947, "The generalization of 'Student's' problem", for the test; Benjamini &
     Hochberg 1995 for the q-values.
     """
-    _check_comparable(left, right)
+    check_comparable(left, right)
     least = max(min_documents, statistics.MIN_DOCUMENTS)
     words = sorted({*left.words, *right.words})
     here, there = (_laid_out(matrix, words, left.labels) for matrix in (left, right))
@@ -144,7 +144,7 @@ def _changes(
     )
 
 
-def _check_comparable(left: "InfluenceMatrix", right: "InfluenceMatrix") -> None:
+def check_comparable(left: "InfluenceMatrix", right: "InfluenceMatrix") -> None:
     if set(left.labels) != set(right.labels):
         raise IncompatibleError(
             f"This matrix has the labels {list(left.labels)}, the other {list(right.labels)}. "

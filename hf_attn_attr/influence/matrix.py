@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +15,13 @@ from numpy.typing import NDArray
 
 from hf_attn_attr.errors import CorruptArtifactError, InvalidInputError
 from hf_attn_attr.files import canonical_json, replacing
+from hf_attn_attr.markup import csv
 from hf_attn_attr.remote import Branch, Publication
 
 from . import statistics, storage
 from .exact import FloatArray, IntArray
 from .locating import matrix_folder
+from .notebook import InfluenceRows, matrix_html
 from .storage import COLUMNS, NUMBERS, PER_WORD
 from .words import WordRule
 
@@ -33,9 +34,6 @@ _UNSIGNED = (
     *("joint", "p_word_given_class", "p_class_given_word", "lift"),
     *("attention_ratio", "count", "documents"),
 )
-# Spreadsheets run cells that begin with one of these. Leading apostrophes belong to the pattern so
-# that taking one away restores every word.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +152,9 @@ class InfluenceMatrix:
             f"method {self.manifest.get('method')!r}, {self.manifest.get('texts')} texts)"
         )
 
+    def _repr_html_(self) -> str:
+        return matrix_html(self)
+
     @cached_property
     def evidence(self) -> NDArray[np.str_]:
         """How far the texts agree, (W, C): "insufficient", "uncertain" or "consistent".
@@ -204,7 +205,7 @@ class InfluenceMatrix:
             listed &= values > 0
         rows = np.flatnonzero(listed)
         rows = rows[np.argsort(-values[rows], kind="stable")[: max(k, 0)]]
-        return self._frame(rows, np.full(len(rows), column))
+        return InfluenceRows(self._frame(rows, np.full(len(rows), column)))
 
     def word(self, word: str) -> pd.DataFrame:
         """How much `word` influences each class: a row per label, in model order.
@@ -215,7 +216,7 @@ class InfluenceMatrix:
             InvalidInputError: If the word is not in the matrix; names the nearest words.
         """
         columns = np.arange(len(self.labels))
-        return self._frame(np.full(len(columns), self._word_index(word)), columns)
+        return InfluenceRows(self._frame(np.full(len(columns), self._word_index(word)), columns))
 
     def score(self, word: str, label: str) -> InfluenceRecord:
         """What is known about one word and one label.
@@ -303,7 +304,7 @@ class InfluenceMatrix:
         """
         frame = self.to_pandas()
         for name in ("word", "label"):
-            frame[name] = [f"'{text}" if _FORMULA.match(text) else text for text in frame[name]]
+            frame[name] = [csv(text) for text in frame[name]]
         with replacing(Path(path)) as temporary:
             frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 

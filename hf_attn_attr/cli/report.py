@@ -1,0 +1,43 @@
+"""The commands that show."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .commands import app
+from .options import Folder
+from .printing import print_parts, working
+
+
+@app.command()
+def report(
+    folder: Folder,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write. Default: in the folder.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="Folder of a second matrix with the same labels.")
+    ] = None,
+    columns: Annotated[
+        Path | None,
+        typer.Option(help="Folder written by `extract`, for the texts. Default: the same folder."),
+    ] = None,
+    png: Annotated[
+        bool, typer.Option("--png", help="Also draw pictures, for a card or a talk.")
+    ] = False,
+    title: Annotated[str | None, typer.Option(help="Default: the name of the folder.")] = None,
+) -> None:
+    """Make one page of HTML that shows it all, and opens by double click.
+
+    Reads influence/ in a folder, and columns.parquet, training.json and evaluation.json where they
+    are there; writes report.html, and pictures/ beside it with --png.
+    Example: `hf-attn-attr report model`
+    """
+    with working():
+        from ..report import write_pictures, write_report
+
+        page = write_report(folder, output, compare=compare, columns=columns, title=title)
+        pictures = write_pictures(folder, page.parent / "pictures") if png else []
+    for path in (page, *pictures):
+        print_parts(f"Written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
