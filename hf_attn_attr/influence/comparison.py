@@ -145,6 +145,7 @@ def _changes(
 
 
 def check_comparable(left: "InfluenceMatrix", right: "InfluenceMatrix") -> None:
+    """Raise IncompatibleError unless both are of the same classes, words and kind of number."""
     if set(left.labels) != set(right.labels):
         raise IncompatibleError(
             f"This matrix has the labels {list(left.labels)}, the other {list(right.labels)}. "

@@ -63,8 +63,8 @@ def save_picture(matrix: InfluenceMatrix, path: str | Path, k: int = 8) -> None:
     labels = _labels(matrix)
     if not labels:
         raise InvalidInputError(
-            "There is nothing to draw: no word of this matrix speaks for any class. Fold more texts, "
-            "with a method that has signs."
+            "There is nothing to draw: no word of this matrix speaks for any class. Fold more "
+            "texts, with a method that has signs."
         )
     _save(_grid(labels, lambda label, ax: plot_top_words(matrix, label, k, ax=ax)), Path(path))
 
