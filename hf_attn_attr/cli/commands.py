@@ -14,6 +14,7 @@ import typer
 from ..errors import AttnAttrError, InvalidInputError
 from ..quiet import quiet_loading
 from .options import (
+    AttentionWeight,
     BatchSize,
     Classes,
     ClassesOrPredicted,
@@ -34,6 +35,7 @@ from .options import (
     Output,
     Preset,
     ProblemType,
+    RationaleColumn,
     Resume,
     Seed,
     Seeds,
@@ -51,6 +53,7 @@ from .options import (
     Validation,
     WindowOverlap,
     WordRuleName,
+    attention_option,
     attribution_arguments,
     config_fields,
     name_pairs,
@@ -115,6 +118,8 @@ def run(
     extra_label_column: ExtraLabelColumn = None,
     label_map: LabelMap = None,
     problem_type: ProblemType = None,
+    rationale_column: RationaleColumn = None,
+    attention_weight: AttentionWeight = None,
     preset: Preset = "default",
     set_: Set = None,
     init_embeddings: InitEmbeddings = None,
@@ -168,11 +173,12 @@ def run(
             teacher_weight=teacher_weight, teacher_ngrams=teacher_ngrams, seed=seed, seeds=seeds,
             epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
             class_weights=class_weights, thresholds=thresholds,
+            **attention_option(attention_weight, rationale_column),
         )  # fmt: skip
         config = config_fields(set_)
         sources = read_texts(
             train, validation, extra_train, unlabelled, text_column, label_column,
-            extra_label_column, label_map, problem_type,
+            extra_label_column, label_map, problem_type, rationale_column,
         )  # fmt: skip
         result = run_workflow(
             **sources,
@@ -201,6 +207,8 @@ def train_command(
     extra_label_column: ExtraLabelColumn = None,
     label_map: LabelMap = None,
     problem_type: ProblemType = None,
+    rationale_column: RationaleColumn = None,
+    attention_weight: AttentionWeight = None,
     preset: Preset = "default",
     set_: Set = None,
     init_embeddings: InitEmbeddings = None,
@@ -231,11 +239,12 @@ def train_command(
             teacher_weight=teacher_weight, teacher_ngrams=teacher_ngrams, seed=seed, seeds=seeds,
             epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
             class_weights=class_weights, thresholds=thresholds,
+            **attention_option(attention_weight, rationale_column),
         )  # fmt: skip
         config = config_fields(set_)
         texts = read_texts(
             train, validation, extra_train, unlabelled, text_column, label_column,
-            extra_label_column, label_map, problem_type,
+            extra_label_column, label_map, problem_type, rationale_column,
         )  # fmt: skip
         result = train_model(
             **texts,

@@ -46,6 +46,9 @@ class SelfAttentiveConfig(PreTrainedConfig):
         attention_size: Width d_a of the attention's hidden layer (of keys and values in
             "key_value").
         attention_penalty: Weight of ||A A^T - I||_F^2 in the loss (Lin et al. 2017, eq. 8).
+        attention_supervision: Weight in the loss of the cross-entropy between attention and the
+            `attention_targets` of a batch (Mathew et al. 2021). Above 0 it says that attention was
+            told what people marked as reasons, so their agreement is no finding.
         value_source: What attention pools: "hidden" states, the tokens' own "embedding", "both"
             side by side, or "gate" (the embedding times a signed scalar, the tanh of a linear
             function of the state).
@@ -88,6 +91,7 @@ class SelfAttentiveConfig(PreTrainedConfig):
     attention_type: Literal["additive", "key_value"] = "additive"
     attention_size: int = 64
     attention_penalty: float | int = 0.0
+    attention_supervision: float | int = 0.0
     value_source: Literal["hidden", "embedding", "both", "gate"] = "both"
     head_hidden_size: int = 0
     embedding_dropout: float | int = 0.4
@@ -125,6 +129,7 @@ class SelfAttentiveConfig(PreTrainedConfig):
             "static_embedding_size",
             "head_hidden_size",
             "attention_penalty",
+            "attention_supervision",
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")

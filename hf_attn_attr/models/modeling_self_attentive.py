@@ -46,7 +46,7 @@ class SelfAttentiveOutput(ModelOutput):
     """What the classifier returns.
 
     Attributes:
-        loss: Mean loss plus attention penalty, float (), if labels were given.
+        loss: Mean loss plus attention penalty and supervision, float (), if labels were given.
         logits: float (B, C).
         hidden_states: Embeddings, then the states of each layer, if asked for.
         attentions: One tensor (B, r, T), if asked for.
@@ -445,6 +445,7 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
+        attention_targets: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         output_attributions: bool = False,
@@ -458,6 +459,8 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
             inputs_embeds: float (B, T, E) in the place of the token table's vectors.
             labels: int (B,) for one class, 0/1 (B, C) for multi-label, float (B,) or (B, C) for
                 regression.
+            attention_targets: The attention that each token should get, float (B, T), for the loss
+                (`config.attention_supervision`): rows sum to 1, or are 0 for texts without any.
             output_attentions: Return attentions (B, r, T).
             output_hidden_states: Return embeddings and the states of each layer.
             output_attributions: Return the exact terms of the logits, (B, T, C).
@@ -492,6 +495,9 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
             loss = self._loss(logits, labels)
             if self.config.attention_penalty:
                 loss = loss + self.config.attention_penalty * redundancy(attention).mean()
+            if self.config.attention_supervision and attention_targets is not None:
+                missed = cross_entropy(attention.mean(1), attention_targets.to(attention))
+                loss = loss + self.config.attention_supervision * missed.mean()
         output = SelfAttentiveOutput(
             loss=loss,
             logits=logits,
@@ -678,3 +684,13 @@ def redundancy(attention: Tensor) -> Tensor:
     gram = attention @ attention.transpose(1, 2)
     identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     return (gram - identity).square().sum(dim=(1, 2))
+
+
+def cross_entropy(attention: Tensor, wanted: Tensor) -> Tensor:
+    """-sum over tokens of wanted * log(attention) for each text, float (B,); both (B, T).
+
+    Source: Mathew et al. 2021, "HateXplain: A Benchmark Dataset for Explainable Hate Speech
+    Detection" (attention supervision).
+    """
+    tiny = torch.finfo(attention.dtype).tiny  # padding, where nothing is wanted, has attention 0
+    return -(wanted * attention.clamp(min=tiny).log()).sum(-1)
