@@ -50,13 +50,18 @@ class SelfAttentiveConfig(PreTrainedConfig):
             `attention_targets` of a batch (Mathew et al. 2021). Above 0 it says that attention was
             told what people marked as reasons, so their agreement is no finding.
         value_source: What attention pools: "hidden" states, the tokens' own "embedding", "both"
-            side by side, or "gate" (the embedding times a signed scalar, the tanh of a linear
-            function of the state).
+            side by side, "gate" (the embedding times a signed scalar, the tanh of a linear
+            function of the state), or "both_gated" (the state beside the embedding times such a
+            scalar, here a function of the states that its neighbours left: what comes before and
+            behind a word can turn it round).
         head_hidden_size: Width of the head's hidden ReLU layer; 0 is a linear head. Only a linear
             head has exact attributions.
         embedding_dropout: Dropout on the embeddings.
         word_dropout: Probability that a token's embedding is dropped as a whole.
         hidden_dropout: Dropout on the RNN states.
+        context_dropout: Probability that training leaves the states out of the pooled values of a
+            text, where embeddings stand beside them ("both", "both_gated"): a word's own part then
+            has to say what it can alone.
         classifier_dropout: Dropout on the pooled values.
         initializer_range: Standard deviation of new embeddings and linear weights.
         thresholds: Multi-label decision thresholds, one probability per label; None is 0.5 each.
@@ -92,11 +97,12 @@ class SelfAttentiveConfig(PreTrainedConfig):
     attention_size: int = 64
     attention_penalty: float | int = 0.0
     attention_supervision: float | int = 0.0
-    value_source: Literal["hidden", "embedding", "both", "gate"] = "both"
+    value_source: Literal["hidden", "embedding", "both", "gate", "both_gated"] = "both"
     head_hidden_size: int = 0
     embedding_dropout: float | int = 0.4
     word_dropout: float | int = 0.1
     hidden_dropout: float | int = 0.2
+    context_dropout: float | int = 0.0
     classifier_dropout: float | int = 0.4
     initializer_range: float | int = 0.1
     thresholds: list[float] | None = None
@@ -133,7 +139,13 @@ class SelfAttentiveConfig(PreTrainedConfig):
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")
-        for name in ("embedding_dropout", "word_dropout", "hidden_dropout", "classifier_dropout"):
+        for name in (
+            "embedding_dropout",
+            "word_dropout",
+            "hidden_dropout",
+            "context_dropout",
+            "classifier_dropout",
+        ):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be in [0, 1).")
         if self.char_ngram_max < self.char_ngram_min:

@@ -258,10 +258,11 @@ class StructuredSelfAttention(nn.Module):
 
 
 class TokenValues(nn.Module):
-    """The vectors that attention pools, linear in [state ; embedding] but for the gate.
+    """The vectors that attention pools, linear in [state ; embedding] but for a gate.
 
-    No bias anywhere: a constant in the values could move freely between the head's bias and every
-    token's term.
+    A gate multiplies the embedding by a signed scalar of the context, as a negator turns a word
+    round (Polanyi & Zaenen 2006, "Contextual Valence Shifters"). No bias is added to the values: a
+    constant could move freely between the head's bias and every token's term.
     """
 
     def __init__(self, config: SelfAttentiveConfig):
@@ -273,9 +274,11 @@ class TokenValues(nn.Module):
             "embedding": config.embedding_size,
             "both": hidden + config.embedding_size,
             "gate": config.embedding_size,
+            "both_gated": hidden + config.embedding_size,
         }[self.source]
-        self.hidden_size = hidden if self.source in ("hidden", "both") else 0
-        self.gate = nn.Linear(hidden, 1) if self.source == "gate" else None
+        self.hidden_size = hidden if self.source in ("hidden", "both", "both_gated") else 0
+        self.gate = nn.Linear(hidden, 1) if self.source in ("gate", "both_gated") else None
+        self.context_dropout = config.context_dropout if 0 < self.hidden_size < self.size else 0.0
         self.projection: nn.Linear | None = None
         if config.attention_type == "key_value":
             self.projection = nn.Linear(self.size, config.attention_size, bias=False)
@@ -284,19 +287,43 @@ class TokenValues(nn.Module):
     def forward(self, hidden: Tensor, embeds: Tensor) -> Tensor:
         """Values float (B, T, D) of states (B, T, H) and embeddings (B, T, E)."""
         values = self.raw(hidden, embeds)
+        if self.training and self.context_dropout:
+            kept = torch.rand_like(values[:, :1, :1]) >= self.context_dropout
+            context, own = values.tensor_split([self.hidden_size], dim=-1)
+            values = torch.cat([context * kept, own], dim=-1)
         return values if self.projection is None else self.projection(values)
 
     def raw(self, hidden: Tensor, embeds: Tensor) -> Tensor:
-        """Values before their projection."""
+        """Values before dropout and projection: the states' columns, then the embeddings'."""
+        if self.source == "hidden":
+            return hidden
         if self.gate is not None:
-            return self.gate(hidden).tanh() * embeds
-        if self.source == "both":
-            return torch.cat([hidden, embeds], dim=-1)
-        return hidden if self.source == "hidden" else embeds
+            embeds = self.gating(hidden) * embeds
+        return torch.cat([hidden, embeds], dim=-1) if self.hidden_size else embeds
+
+    def gating(self, hidden: Tensor) -> Tensor:
+        """The gate of each token, between -1 and 1: float (B, T, 1)."""
+        assert self.gate is not None  # asked for where there is one
+        if self.source == "gate":
+            return self.gate(hidden).tanh()
+        # Open at first: training begins with what words mean alone.
+        return (1 + self.gate(neighbours(hidden))).tanh()
 
     def head_on_raw(self, weight: Tensor) -> Tensor:
         """A head's weight (C, r, D) as a weight on the raw values, (C, r, raw D)."""
         return weight if self.projection is None else weight @ self.projection.weight
+
+
+def neighbours(states: Tensor) -> Tensor:
+    """The forward state of the token before and the backward state of the one behind, (B, T, H).
+
+    With one RNN layer they have not seen the token itself. 0 at the ends of a text.
+    """
+    ahead, behind = states.chunk(2, dim=-1)
+    end = ahead.new_zeros(len(ahead), 1, ahead.shape[-1])
+    return torch.cat(
+        [torch.cat([end, ahead], dim=1)[:, :-1], torch.cat([behind, end], dim=1)[:, 1:]], dim=-1
+    )
 
 
 class SelfAttentivePreTrainedModel(PreTrainedModel):
