@@ -186,8 +186,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "hidden_size": 32,
         "attention_size": 32,
     },
-    # Each term is the word's embedding times a signed scalar of its context.
-    "faithful": {"value_source": "gate"},
+    # A word's own part can be turned round by its neighbours, and learns to stand alone.
+    "faithful": {"value_source": "both_gated", "context_dropout": 0.5},
     # Lin et al. 2017, section 4: 30 hops flattened, d_a = 350, u = 300, penalty, 2-layer ReLU head.
     "lin2017": {
         "embedding_size": 100,
