@@ -59,6 +59,8 @@ quality: setup-test
 	$(BIN)/python benchmarks/ablation.py --data $(DATA)
 	$(BIN)/python benchmarks/presets.py --data $(DATA)
 	$(BIN)/python benchmarks/curves.py --data $(DATA)
+	$(BIN)/python benchmarks/rationales.py --data $(DATA)
+	$(BIN)/python benchmarks/faithful_models.py --data $(DATA)
 	$(BIN)/python benchmarks/any_classifier.py --data $(DATA)
 
 bench: setup-test

@@ -146,10 +146,11 @@ class AttributionExtractor:
 
         "auto" is resolved, `options` include the defaults, and `classes` is there if not all
         classes are attributed. `word_vectors` and `teacher` name where knowledge of words came from
-        that the training texts did not teach, if from anywhere.
+        that the training texts did not teach, if from anywhere; `attention_supervision` is there if
+        attention was trained to follow human rationales, with its weight.
         """
         config = self.model.config
-        imported = {name: getattr(config, name, None) for name in ("word_vectors", "teacher")}
+        told = ("word_vectors", "teacher", "attention_supervision")
         chosen = self.attribute.classes
         names = chosen if isinstance(chosen, str) else [self.labels[i] for i in chosen or ()]
         window = {"tokens": self.max_length, "overlap": self.window_overlap}
@@ -160,7 +161,7 @@ class AttributionExtractor:
             "words": rule_name(self.word_rule),
             **({} if self.window_overlap is None else {"window": window}),
             "model_type": config.model_type,
-            **{name: source for name, source in imported.items() if source is not None},
+            **{name: getattr(config, name) for name in told if getattr(config, name, None)},
             "weights_sha256": weights_digest(self.model),
             "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(self.tokenizer).encode()),
         }

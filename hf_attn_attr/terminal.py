@@ -130,6 +130,8 @@ def provenance_line(manifest: dict[str, Any]) -> str:
         line += f" Includes lexical knowledge imported with word vectors {vectors}."
     if teacher := facts.get("teacher"):
         line += f" Learned from the teacher {teacher} too."
+    if weight := facts.get("attention_supervision"):
+        line += f" Attention was trained to follow human rationales (weight {weight:g})."
     if data := manifest.get("checks", {}).get("association"):
         line += (
             f" Data: gold labels of {data['texts']} texts; q is the expected share of chance "

@@ -15,6 +15,7 @@ from ..errors import AttnAttrError, InvalidInputError
 from ..quiet import quiet_loading
 from . import completion
 from .options import (
+    AttentionWeight,
     BatchSize,
     Classes,
     ClassesOrPredicted,
@@ -36,6 +37,7 @@ from .options import (
     Output,
     Preset,
     ProblemType,
+    RationaleColumn,
     Resume,
     Revision,
     Seed,
@@ -55,6 +57,7 @@ from .options import (
     Validation,
     WindowOverlap,
     WordRuleName,
+    attention_option,
     attribution_arguments,
     config_fields,
     name_pairs,
@@ -123,6 +126,8 @@ def run(
     extra_label_column: ExtraLabelColumn = None,
     label_map: LabelMap = None,
     problem_type: ProblemType = None,
+    rationale_column: RationaleColumn = None,
+    attention_weight: AttentionWeight = None,
     preset: Preset = "default",
     set_: Set = None,
     init_embeddings: InitEmbeddings = None,
@@ -176,11 +181,12 @@ def run(
             teacher_weight=teacher_weight, teacher_ngrams=teacher_ngrams, seed=seed, seeds=seeds,
             epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
             class_weights=class_weights, thresholds=thresholds,
+            **attention_option(attention_weight, rationale_column),
         )  # fmt: skip
         config = config_fields(set_)
         sources = read_texts(
             train, validation, extra_train, unlabelled, text_column, label_column,
-            extra_label_column, label_map, problem_type,
+            extra_label_column, label_map, problem_type, rationale_column,
         )  # fmt: skip
         result = run_workflow(
             **sources,
@@ -209,6 +215,8 @@ def train_command(
     extra_label_column: ExtraLabelColumn = None,
     label_map: LabelMap = None,
     problem_type: ProblemType = None,
+    rationale_column: RationaleColumn = None,
+    attention_weight: AttentionWeight = None,
     preset: Preset = "default",
     set_: Set = None,
     init_embeddings: InitEmbeddings = None,
@@ -239,11 +247,12 @@ def train_command(
             teacher_weight=teacher_weight, teacher_ngrams=teacher_ngrams, seed=seed, seeds=seeds,
             epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
             class_weights=class_weights, thresholds=thresholds,
+            **attention_option(attention_weight, rationale_column),
         )  # fmt: skip
         config = config_fields(set_)
         texts = read_texts(
             train, validation, extra_train, unlabelled, text_column, label_column,
-            extra_label_column, label_map, problem_type,
+            extra_label_column, label_map, problem_type, rationale_column,
         )  # fmt: skip
         result = train_model(
             **texts,

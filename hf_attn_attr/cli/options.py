@@ -109,6 +109,16 @@ TeacherWeight = Annotated[
 TeacherNgrams = Annotated[
     int | None, typer.Option(help="Random word n-grams of each text that the teacher labels too.")
 ]
+RationaleColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of --train with human rationales for attention to learn: character spans "
+        "[[start, end], ...], or a number per word beside a column `words` or `tokens`."
+    ),
+]
+AttentionWeight = Annotated[
+    float | None, typer.Option(help="Weight of the rationales beside the labels. Default: 1.")
+]
 Unlabelled = Annotated[
     str | None,
     typer.Option(help="Texts without labels: for --teacher, and for words with --init-embeddings."),
@@ -138,12 +148,19 @@ def read_texts(
     extra_label_column: str | None,
     label_map: str | None,
     problem_type: str | None,
+    rationale_column: str | None,
 ) -> "dict[str, LabelledTexts | None]":
     """The texts that `train` and `run` take, by the names of their arguments."""
     from ..data import load_labelled
 
     options: dict[str, Any] = {"text_column": text_column, "label_map": name_pairs(label_map)}
-    first = load_labelled(train, label_column=label_column, problem_type=problem_type, **options)  # type: ignore[arg-type]
+    first = load_labelled(
+        train,
+        label_column=label_column,
+        problem_type=problem_type,  # type: ignore[arg-type]
+        rationale_column=rationale_column,
+        **options,
+    )
     options |= {"labels": first.labels, "problem_type": first.problem_type}
     second = third = None
     if validation is not None:
@@ -205,6 +222,7 @@ def config_fields(settings: list[str] | None) -> dict[str, Any]:
     known = set(SelfAttentiveConfig.__annotations__) - {
         *("vocab_size", "pad_token_id", "keys_to_ignore_at_inference"),
         *("static_embedding_size", "static_embedding_mode", "word_vectors", "teacher"),
+        "attention_supervision",
     }
     fields: dict[str, Any] = {}
     for setting in settings or []:
@@ -250,6 +268,18 @@ def training_settings(**given: Any) -> "TrainingSettings":
     if not 0 <= seed < 2**32:
         raise InvalidInputError(f"--seed is {seed}; it must be at least 0 and below 2^32.")
     return TrainingSettings(**{name: value for name, value in given.items() if value is not None})
+
+
+def attention_option(weight: float | None, rationale_column: str | None) -> dict[str, float]:
+    """The setting of --attention-weight, if given; it is of no use without rationales."""
+    if weight is None:
+        return {}
+    if rationale_column is None:
+        raise InvalidInputError(
+            f"--attention-weight is {weight}, but there are no rationales for attention to learn. "
+            "Name their column with --rationale-column."
+        )
+    return {"attention_weight": weight}
 
 
 def require_one_of(option: str, value: str, choices: tuple[str, ...]) -> None:

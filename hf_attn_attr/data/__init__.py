@@ -9,11 +9,13 @@ from .labelled import (
     label_indicators,
     load_labelled,
 )
+from .rationales import coverage
 
 __all__ = [
     "LabelledTexts",
     "ProblemType",
     "concatenate",
+    "coverage",
     "hold_out",
     "label_counts",
     "label_indicators",

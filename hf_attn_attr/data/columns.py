@@ -31,7 +31,7 @@ def choose_label_columns(
         return ()
     if wanted is not None:
         names = [wanted] if wanted in source.columns else wanted.split(",")
-        return tuple(_existing(source, name.strip(), "label") for name in names)
+        return tuple(existing_column(source, name.strip(), "label") for name in names)
     hits = _common(source, LABEL_COLUMNS, [text_column] if text_column else [])
     if required and len(hits) != 1:
         raise _ambiguous(source, hits, "label")
@@ -47,11 +47,25 @@ def choose_text_column(source: Source, wanted: str | None, labels: tuple[str, ..
     if wanted is not None:
         if wanted in labels:
             raise InvalidInputError(f"Column {wanted!r} is to be both text and label. Choose two.")
-        return _existing(source, wanted, "text")
+        return existing_column(source, wanted, "text")
     hits = _common(source, TEXT_COLUMNS, labels) or _columns_of_text(source, labels)
     if len(hits) != 1:
         raise _ambiguous(source, hits, "text")
     return hits[0]
+
+
+def existing_column(source: Source, name: str, option: str) -> str:
+    """`name`, if the source has that column.
+
+    Raises:
+        InvalidInputError: If not; the message names the option, --`option`-column.
+    """
+    if name not in source.columns:
+        raise InvalidInputError(
+            f"{source.name} has no column {name!r}; it has {source.describe()}. Name one of them "
+            f"with --{option}-column ({option}_column=)."
+        )
+    return name
 
 
 def companions(name: str) -> list[str]:
@@ -79,15 +93,6 @@ def _columns_of_text(source: Source, labels: tuple[str, ...]) -> list[str]:
         and not isinstance(column, str)
         and is_string(source.typed(name).type)
     ]
-
-
-def _existing(source: Source, name: str, option: str) -> str:
-    if name not in source.columns:
-        raise InvalidInputError(
-            f"{source.name} has no column {name!r}; it has {source.describe()}. Name one of them "
-            f"with --{option}-column ({option}_column=)."
-        )
-    return name
 
 
 def _ambiguous(source: Source, hits: Sequence[str], option: str) -> InvalidInputError:

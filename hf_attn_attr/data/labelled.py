@@ -35,6 +35,8 @@ from .classes import (
     renamed,
 )
 from .columns import choose_label_columns, choose_text_column
+from .rationales import FEATURE as RATIONALE
+from .rationales import Span, read_rationales
 from .sources import Source, open_source, read_texts
 
 
@@ -44,7 +46,9 @@ class LabelledTexts:
 
     Attributes:
         dataset: Column `text` (string) and column `label`: ClassLabel, List(ClassLabel) for
-            multi-label, float64 for regression. Without `label` where the source has none.
+            multi-label, float64 for regression. Without `label` where the source has none. With
+            column `rationale` if asked for: spans {"start", "end", "weight"} of characters that
+            people marked, null for a text without any.
         labels: Class names in the order of the class numbers; the target's name for regression;
             empty without labels.
         problem_type: As in transformers' configurations.
@@ -70,6 +74,13 @@ class LabelledTexts:
         """Whether there is a `label` column."""
         return "label" in self.dataset.column_names
 
+    @property
+    def rationales(self) -> list[list[Span] | None]:
+        """The rationale of each text, None where it has none."""
+        if "rationale" not in self.dataset.column_names:
+            return [None] * len(self.dataset)
+        return self.dataset["rationale"][:]
+
 
 def load_labelled(
     source: str | Path | Dataset | DatasetDict | pd.DataFrame,
@@ -81,6 +92,7 @@ def load_labelled(
     problem_type: ProblemType | None = None,
     labels: Sequence[str] | None = None,
     require_labels: bool = True,
+    rationale_column: str | None = None,
 ) -> LabelledTexts:
     """Read texts and labels from `source`.
 
@@ -101,6 +113,11 @@ def load_labelled(
     of the text column is text as it stands ("null" and "NA" too), and the type of a label column
     follows from its cells.
 
+    Rationales, which characters made people choose the label, are lists of character spans
+    [[start, end], ...], or one number from 0 to 1 per word (0/1 marks, or the share of annotators)
+    with the words beside them in a column `words` or `tokens`. Null, an empty list and zeros alone
+    mean that the text has none.
+
     Args:
         source: Parquet, csv, tsv, json or jsonl file, a folder of them (split by file name, e.g.
             `train.csv`), a Hub name, or a table in memory.
@@ -116,6 +133,7 @@ def load_labelled(
             takes the one name given.
         require_labels: If False, a source without labels gives texts alone, and one class is
             enough.
+        rationale_column: Column of human rationales, for attention to learn from. Default: none.
 
     Raises:
         InvalidInputError: If the source cannot be read or its content is not as described.
@@ -126,15 +144,16 @@ def load_labelled(
     label_names = choose_label_columns(opened, label_column, text_column, require_labels)
     texts = read_texts(opened, choose_text_column(opened, text_column, label_names))
     found = read_labels(opened, label_names, problem_type) if label_names else None
+    marked = read_rationales(opened, rationale_column, texts) if rationale_column else None
     if found is None or (not require_labels and all(value is None for value in found.values)):
-        return _assemble(opened, texts, None, *_keep(texts, None), (), problem_type)
+        return _assemble(opened, texts, None, marked, *_keep(texts, None), (), problem_type)
     if label_map is not None:
         found = renamed(found, label_map, warn=labels is None)
     kept, dropped = _keep(texts, found)
     if require_labels and labels is None:
         check_contrast(found, kept, opened.name)
     classes = choose_classes(found, kept, labels, opened.name)
-    return _assemble(opened, texts, found, kept, dropped, classes, found.problem_type)
+    return _assemble(opened, texts, found, marked, kept, dropped, classes, found.problem_type)
 
 
 def label_counts(texts: LabelledTexts) -> np.ndarray:
@@ -285,6 +304,7 @@ def _assemble(
     opened: Source,
     texts: list[str | None],
     found: Labels | None,
+    marked: list[list[Span] | None] | None,
     kept: list[int],
     dropped: dict[str, int],
     classes: tuple[str, ...],
@@ -296,6 +316,9 @@ def _assemble(
     if found is not None:
         columns["label"] = encode(found, kept, classes)
         features["label"] = _label_feature(problem_type, classes)
+    if marked is not None:
+        columns["rationale"] = [marked[row] for row in kept]
+        features["rationale"] = RATIONALE
     dataset = Dataset.from_dict(columns, features=features)
     return LabelledTexts(
         dataset=dataset,

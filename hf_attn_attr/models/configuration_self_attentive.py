@@ -46,14 +46,22 @@ class SelfAttentiveConfig(PreTrainedConfig):
         attention_size: Width d_a of the attention's hidden layer (of keys and values in
             "key_value").
         attention_penalty: Weight of ||A A^T - I||_F^2 in the loss (Lin et al. 2017, eq. 8).
+        attention_supervision: Weight in the loss of the cross-entropy between attention and the
+            `attention_targets` of a batch (Mathew et al. 2021). Above 0 it says that attention was
+            told what people marked as reasons, so their agreement is no finding.
         value_source: What attention pools: "hidden" states, the tokens' own "embedding", "both"
-            side by side, or "gate" (the embedding times a signed scalar, the tanh of a linear
-            function of the state).
+            side by side, "gate" (the embedding times a signed scalar, the tanh of a linear
+            function of the state), or "both_gated" (the state beside the embedding times such a
+            scalar, here a function of the states that its neighbours left: what comes before and
+            behind a word can turn it round).
         head_hidden_size: Width of the head's hidden ReLU layer; 0 is a linear head. Only a linear
             head has exact attributions.
         embedding_dropout: Dropout on the embeddings.
         word_dropout: Probability that a token's embedding is dropped as a whole.
         hidden_dropout: Dropout on the RNN states.
+        context_dropout: Probability that training leaves the states out of the pooled values of a
+            text, where embeddings stand beside them ("both", "both_gated"): a word's own part then
+            has to say what it can alone.
         classifier_dropout: Dropout on the pooled values.
         initializer_range: Standard deviation of new embeddings and linear weights.
         thresholds: Multi-label decision thresholds, one probability per label; None is 0.5 each.
@@ -88,11 +96,13 @@ class SelfAttentiveConfig(PreTrainedConfig):
     attention_type: Literal["additive", "key_value"] = "additive"
     attention_size: int = 64
     attention_penalty: float | int = 0.0
-    value_source: Literal["hidden", "embedding", "both", "gate"] = "both"
+    attention_supervision: float | int = 0.0
+    value_source: Literal["hidden", "embedding", "both", "gate", "both_gated"] = "both"
     head_hidden_size: int = 0
     embedding_dropout: float | int = 0.4
     word_dropout: float | int = 0.1
     hidden_dropout: float | int = 0.2
+    context_dropout: float | int = 0.0
     classifier_dropout: float | int = 0.4
     initializer_range: float | int = 0.1
     thresholds: list[float] | None = None
@@ -138,10 +148,17 @@ class SelfAttentiveConfig(PreTrainedConfig):
             "static_embedding_size",
             "head_hidden_size",
             "attention_penalty",
+            "attention_supervision",
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")
-        for name in ("embedding_dropout", "word_dropout", "hidden_dropout", "classifier_dropout"):
+        for name in (
+            "embedding_dropout",
+            "word_dropout",
+            "hidden_dropout",
+            "context_dropout",
+            "classifier_dropout",
+        ):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be in [0, 1).")
         if self.char_ngram_max < self.char_ngram_min:
@@ -182,8 +199,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "hidden_size": 32,
         "attention_size": 32,
     },
-    # Each term is the word's embedding times a signed scalar of its context.
-    "faithful": {"value_source": "gate"},
+    # A word's own part can be turned round by its neighbours, and learns to stand alone.
+    "faithful": {"value_source": "both_gated", "context_dropout": 0.5},
     # Lin et al. 2017, section 4: 30 hops flattened, d_a = 350, u = 300, penalty, 2-layer ReLU head.
     "lin2017": {
         "embedding_size": 100,

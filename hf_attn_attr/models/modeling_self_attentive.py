@@ -46,7 +46,7 @@ class SelfAttentiveOutput(ModelOutput):
     """What the classifier returns.
 
     Attributes:
-        loss: Mean loss plus attention penalty, float (), if labels were given.
+        loss: Mean loss plus attention penalty and supervision, float (), if labels were given.
         logits: float (B, C).
         hidden_states: Embeddings, then the states of each layer, if asked for.
         attentions: One tensor (B, r, T), if asked for.
@@ -258,10 +258,11 @@ class StructuredSelfAttention(nn.Module):
 
 
 class TokenValues(nn.Module):
-    """The vectors that attention pools, linear in [state ; embedding] but for the gate.
+    """The vectors that attention pools, linear in [state ; embedding] but for a gate.
 
-    No bias anywhere: a constant in the values could move freely between the head's bias and every
-    token's term.
+    A gate multiplies the embedding by a signed scalar of the context, as a negator turns a word
+    round (Polanyi & Zaenen 2006, "Contextual Valence Shifters"). No bias is added to the values: a
+    constant could move freely between the head's bias and every token's term.
     """
 
     def __init__(self, config: SelfAttentiveConfig):
@@ -273,9 +274,11 @@ class TokenValues(nn.Module):
             "embedding": config.embedding_size,
             "both": hidden + config.embedding_size,
             "gate": config.embedding_size,
+            "both_gated": hidden + config.embedding_size,
         }[self.source]
-        self.hidden_size = hidden if self.source in ("hidden", "both") else 0
-        self.gate = nn.Linear(hidden, 1) if self.source == "gate" else None
+        self.hidden_size = hidden if self.source in ("hidden", "both", "both_gated") else 0
+        self.gate = nn.Linear(hidden, 1) if self.source in ("gate", "both_gated") else None
+        self.context_dropout = config.context_dropout if 0 < self.hidden_size < self.size else 0.0
         self.projection: nn.Linear | None = None
         if config.attention_type == "key_value":
             self.projection = nn.Linear(self.size, config.attention_size, bias=False)
@@ -284,19 +287,43 @@ class TokenValues(nn.Module):
     def forward(self, hidden: Tensor, embeds: Tensor) -> Tensor:
         """Values float (B, T, D) of states (B, T, H) and embeddings (B, T, E)."""
         values = self.raw(hidden, embeds)
+        if self.training and self.context_dropout:
+            kept = torch.rand_like(values[:, :1, :1]) >= self.context_dropout
+            context, own = values.tensor_split([self.hidden_size], dim=-1)
+            values = torch.cat([context * kept, own], dim=-1)
         return values if self.projection is None else self.projection(values)
 
     def raw(self, hidden: Tensor, embeds: Tensor) -> Tensor:
-        """Values before their projection."""
+        """Values before dropout and projection: the states' columns, then the embeddings'."""
+        if self.source == "hidden":
+            return hidden
         if self.gate is not None:
-            return self.gate(hidden).tanh() * embeds
-        if self.source == "both":
-            return torch.cat([hidden, embeds], dim=-1)
-        return hidden if self.source == "hidden" else embeds
+            embeds = self.gating(hidden) * embeds
+        return torch.cat([hidden, embeds], dim=-1) if self.hidden_size else embeds
+
+    def gating(self, hidden: Tensor) -> Tensor:
+        """The gate of each token, between -1 and 1: float (B, T, 1)."""
+        assert self.gate is not None  # asked for where there is one
+        if self.source == "gate":
+            return self.gate(hidden).tanh()
+        # Open at first: training begins with what words mean alone.
+        return (1 + self.gate(neighbours(hidden))).tanh()
 
     def head_on_raw(self, weight: Tensor) -> Tensor:
         """A head's weight (C, r, D) as a weight on the raw values, (C, r, raw D)."""
         return weight if self.projection is None else weight @ self.projection.weight
+
+
+def neighbours(states: Tensor) -> Tensor:
+    """The forward state of the token before and the backward state of the one behind, (B, T, H).
+
+    With one RNN layer they have not seen the token itself. 0 at the ends of a text.
+    """
+    ahead, behind = states.chunk(2, dim=-1)
+    end = ahead.new_zeros(len(ahead), 1, ahead.shape[-1])
+    return torch.cat(
+        [torch.cat([end, ahead], dim=1)[:, :-1], torch.cat([behind, end], dim=1)[:, 1:]], dim=-1
+    )
 
 
 class SelfAttentivePreTrainedModel(PreTrainedModel):
@@ -445,6 +472,7 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
+        attention_targets: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         output_attributions: bool = False,
@@ -458,6 +486,8 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
             inputs_embeds: float (B, T, E) in the place of the token table's vectors.
             labels: int (B,) for one class, 0/1 (B, C) for multi-label, float (B,) or (B, C) for
                 regression.
+            attention_targets: The attention that each token should get, float (B, T), for the loss
+                (`config.attention_supervision`): rows sum to 1, or are 0 for texts without any.
             output_attentions: Return attentions (B, r, T).
             output_hidden_states: Return embeddings and the states of each layer.
             output_attributions: Return the exact terms of the logits, (B, T, C).
@@ -492,6 +522,9 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
             loss = self._loss(logits, labels)
             if self.config.attention_penalty:
                 loss = loss + self.config.attention_penalty * redundancy(attention).mean()
+            if self.config.attention_supervision and attention_targets is not None:
+                missed = cross_entropy(attention.mean(1), attention_targets.to(attention))
+                loss = loss + self.config.attention_supervision * missed.mean()
         output = SelfAttentiveOutput(
             loss=loss,
             logits=logits,
@@ -678,3 +711,13 @@ def redundancy(attention: Tensor) -> Tensor:
     gram = attention @ attention.transpose(1, 2)
     identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     return (gram - identity).square().sum(dim=(1, 2))
+
+
+def cross_entropy(attention: Tensor, wanted: Tensor) -> Tensor:
+    """-sum over tokens of wanted * log(attention) for each text, float (B,); both (B, T).
+
+    Source: Mathew et al. 2021, "HateXplain: A Benchmark Dataset for Explainable Hate Speech
+    Detection" (attention supervision).
+    """
+    tiny = torch.finfo(attention.dtype).tiny  # padding, where nothing is wanted, has attention 0
+    return -(wanted * attention.clamp(min=tiny).log()).sum(-1)

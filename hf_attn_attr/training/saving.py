@@ -41,6 +41,7 @@ def _facts(result: TrainingResult) -> dict[str, Any]:
                 "revision": part.revision,
                 "rows": len(part.dataset),
                 "dropped": part.dropped,
+                "rationales": sum(map(bool, part.rationales)),
                 "sha256": part.digest,
             }
             for name, part in texts.items()

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -21,10 +20,8 @@ from transformers import (
     set_seed,
 )
 
-from ..batching import padded
 from ..classifier import class_probabilities
 from ..data import LabelledTexts
-from ..encoding import token_ids
 from ..errors import NonFiniteError
 from ..extraction import measure_gauge
 from ..files import canonical_json, sha256_of_bytes, write_bytes
@@ -39,10 +36,12 @@ from ..tokenization import canonical_tokenizer_json
 from ..vectors import WordVectors
 from .averaging import WeightAveraging
 from .denormals import NoDenormals
+from .examples import Collator, examples
 from .resuming import train_on
 from .settings import TrainingSettings
 from .starting import new_model
-from .targets import label_tensor, loss_function
+from .supervision import attention_targets
+from .targets import loss_function
 
 # The metric that selects the epoch, and the seed.
 BEST = {
@@ -80,6 +79,7 @@ class Task:
             "training texts": sha256_of_bytes(
                 canonical_json([self.training.digest, self.texts, targets])
             ),
+            "rationales": sha256_of_bytes(canonical_json(self.training.rationales)),
             "validation texts": self.validation.digest,
             "tokenizer": sha256_of_bytes(canonical_tokenizer_json(self.tokenizer).encode()),
             "vectors": vectors,
@@ -115,6 +115,8 @@ def train_seed(
         vectors=task.vectors,
         embedding_mode=settings.embedding_mode,
     )
+    if any(task.training.rationales):
+        model.config.attention_supervision = settings.attention_weight
     trainer = _trainer(model, task, settings, folder, progress)
     train_on(trainer, folder, settings.patience or 0, resume=resume)
     history = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
@@ -134,15 +136,16 @@ def _trainer(
     progress: bool,
 ) -> Trainer:
     length = model.config.max_length
-    validation_labels = task.validation.dataset["label"][:]
+    validation = task.validation.dataset
+    attention = attention_targets(task.training, task.tokenizer, length)
     trainer = Trainer(
         model=model,
         args=_arguments(folder, settings, BEST[task.training.problem_type], progress),
-        train_dataset=_examples(task.texts, task.targets, task.tokenizer, length),
-        eval_dataset=_examples(
-            task.validation.dataset["text"][:], validation_labels, task.tokenizer, length
+        train_dataset=examples(task.texts, task.targets, task.tokenizer, length, attention),
+        eval_dataset=examples(
+            validation["text"][:], validation["label"][:], task.tokenizer, length
         ),
-        data_collator=_Collator(task.training, task.tokenizer.pad_token_id),
+        data_collator=Collator(task.training, task.tokenizer.pad_token_id),
         compute_metrics=_Metrics(task.training.problem_type),
         callbacks=[
             EarlyStoppingCallback(early_stopping_patience=settings.patience or 0),
@@ -192,32 +195,6 @@ def _check_finite(
             f"Training diverged: {what[0]} has NaN or infinity. Nothing was saved. Train with a "
             "lower learning rate."
         )
-
-
-def _examples(
-    texts: Sequence[str],
-    targets: Sequence[Any],
-    tokenizer: PreTrainedTokenizerFast,
-    max_length: int,
-) -> list[dict[str, Any]]:
-    # A plain list: Trainer reads the lengths it groups by from it, and rows cost nothing.
-    ids = token_ids(tokenizer, texts, max_length)
-    return [
-        {"input_ids": tokens, "label": target} for tokens, target in zip(ids, targets, strict=True)
-    ]
-
-
-class _Collator:
-    """Pads token ids and makes the labels a tensor."""
-
-    def __init__(self, texts: LabelledTexts, pad_token_id: int):
-        self.texts = texts
-        self.pad_token_id = pad_token_id
-
-    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        batch = padded([example["input_ids"] for example in examples], self.pad_token_id)
-        labels = label_tensor([example["label"] for example in examples], self.texts)
-        return {**batch, "labels": labels}
 
 
 class _Metrics:

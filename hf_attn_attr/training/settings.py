@@ -34,6 +34,9 @@ class TrainingSettings:
         averaging: Decay per step of the moving average of the weights, which is what is kept; 0
             keeps the last weights.
         label_smoothing: Share of each target spread evenly over the classes.
+        attention_weight: Weight of the cross-entropy between attention and the rationale of a text,
+            where it has one, beside the cross-entropy of its label (Mathew et al. 2021); 0 leaves
+            rationales alone.
         thresholds: Multi-label thresholds tuned on the validation texts: one for all labels
             ("global"), one each ("per_label"), or 0.5 ("none").
         init_embeddings: Pretrained word vectors to start from: a Hub encoder (its name or folder),
@@ -61,6 +64,7 @@ class TrainingSettings:
     class_weights: Literal["none", "balanced"] = "none"
     averaging: float = 0.99
     label_smoothing: float = 0.0
+    attention_weight: float = 1.0
     thresholds: Literal["global", "per_label", "none"] = "global"
     init_embeddings: str | None = None
     embedding_mode: EmbeddingMode = "project"
@@ -84,6 +88,10 @@ class TrainingSettings:
             raise InvalidInputError(
                 f"teacher_ngrams is {self.teacher_ngrams}, but there is no teacher to label them. "
                 "Set teacher."
+            )
+        if not 0 <= self.attention_weight < math.inf:
+            raise InvalidInputError(
+                f"attention_weight is {self.attention_weight}; it must be at least 0, and finite."
             )
         for name in ("averaging", "label_smoothing", "teacher_weight"):
             if not 0 <= getattr(self, name) <= 1:

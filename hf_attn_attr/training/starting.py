@@ -21,7 +21,10 @@ from .targets import prior_logits
 
 STATIC_SIZE = 256  # width that vectors are reduced to before their projection
 # Fields of the config that follow from the training settings.
-SETTLED = {"static_embedding_size", "static_embedding_mode", "word_vectors", "teacher"}
+SETTLED = {
+    *("static_embedding_size", "static_embedding_mode", "word_vectors", "teacher"),
+    "attention_supervision",
+}
 PROJECTED_RANGE = 0.4  # standard deviation of projected vectors at the start
 
 

@@ -1,6 +1,7 @@
 """The model: exact decomposition, exactness under padding, transformers' conventions."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -14,12 +15,12 @@ from hf_attn_attr import (
     SelfAttentiveForSequenceClassification,
     SelfAttentiveModel,
 )
-from hf_attn_attr.models.modeling_self_attentive import char_ngrams, redundancy
+from hf_attn_attr.models.modeling_self_attentive import char_ngrams, neighbours, redundancy
 
 LINEAR = [
     {"value_source": source, "attention_type": attention, "num_attention_hops": hops, **rnn}
     for source, attention, hops, rnn in itertools.product(
-        ("hidden", "embedding", "both", "gate"),
+        ("hidden", "embedding", "both", "gate", "both_gated"),
         ("additive", "key_value"),
         (1, 3),
         (
@@ -103,9 +104,10 @@ def test_base_value_is_the_mean_logit_of_the_measured_texts():
     assert torch.allclose(out.base_value, out.logits[:4].mean(0), atol=1e-12)
 
 
+@pytest.mark.parametrize("source", ["both", "both_gated"])
 @pytest.mark.parametrize("part", ["word", "context"])
-def test_attributions_do_not_move_when_values_are_shifted_by_a_constant(part, monkeypatch):
-    model = tiny(value_source="both")
+def test_attributions_do_not_move_when_values_are_shifted_by_a_constant(part, source, monkeypatch):
+    model = tiny(value_source=source)
     inputs = batch()
     model.measure_gauge([inputs])
     before = model(**inputs, output_attributions=True)
@@ -128,7 +130,9 @@ def test_attributions_do_not_move_when_values_are_shifted_by_a_constant(part, mo
 
 
 @pytest.mark.parametrize("padding", ["right", "left"])
-@pytest.mark.parametrize("fields", [{}, {"rnn_type": "gru", "num_hidden_layers": 2}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"rnn_type": "gru", "num_hidden_layers": 2}, {"value_source": "both_gated"}]
+)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
 def test_a_text_alone_gives_what_it_gives_in_a_padded_batch(padding, fields, dtype, tolerance):
     model = tiny(dtype, **fields)
@@ -160,9 +164,64 @@ def test_attention_is_a_distribution_over_the_tokens_of_each_text(lengths, hops,
     assert torch.allclose(attention.sum(-1), wanted, atol=1e-12)
 
 
+@pytest.mark.parametrize("padding", ["right", "left"])
+def test_the_neighbours_of_a_word_alone_turn_it_round(padding):
+    model = tiny(value_source="both_gated")
+    inputs = batch(padding)
+    changed = {**inputs, "input_ids": inputs["input_ids"].clone()}
+    middle = int(inputs["attention_mask"][1].argmax()) + 2  # the third of the second text's tokens
+    changed["input_ids"][1, middle] = 40 - inputs["input_ids"][1, middle]
+    base, values = model.self_attentive, model.self_attentive.values
+    gates = []
+    for one in (inputs, changed):
+        out = base(**one)
+        gates.append(values.gating(out.last_hidden_state)[1, :, 0])
+        own = values.raw(out.last_hidden_state, out.embeddings)[1, :, values.hidden_size :]
+        assert torch.allclose(own, gates[-1][:, None] * out.embeddings[1])
+    assert gates[0][middle] == gates[1][middle]
+    assert (gates[0] != gates[1])[[middle - 1, middle + 1]].all()
+
+    before = [neighbours(base(**inputs).last_hidden_state)[row] for row in range(3)]
+    for row, states in enumerate(before):
+        real = inputs["attention_mask"][row].bool()
+        first, last = real.nonzero()[[0, -1], 0].tolist()
+        assert not states[first, :6].any()  # nothing comes before, and nothing behind
+        assert not states[last, 6:].any()
+
+
+def test_a_new_gate_is_open_for_all_words():
+    config = SelfAttentiveConfig(vocab_size=40, value_source="both_gated", char_ngram_buckets=0)
+    model = SelfAttentiveForSequenceClassification(config).eval()
+    states = model.self_attentive(**batch()).last_hidden_state
+    gates = model.self_attentive.values.gating(states)
+    assert (gates - math.tanh(1)).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("source", ["both", "both_gated"])
+def test_context_dropout_leaves_the_states_of_whole_texts_out(source):
+    model = tiny(
+        value_source=source, context_dropout=0.5, embedding_dropout=0.0, word_dropout=0.0,
+        hidden_dropout=0.0, classifier_dropout=0.0,
+    )  # fmt: skip
+    inputs = {"input_ids": torch.randint(1, 40, (200, 4))}
+    full = model(**inputs).logits
+    values = model.self_attentive.values
+    with torch.no_grad():
+        weight = model.classifier.weight.clone()
+        model.classifier.weight[:, : values.hidden_size] = 0
+        own = model(**inputs).logits
+        model.classifier.weight.copy_(weight)
+    found = model.train()(**inputs).logits
+    without = torch.isclose(found, own).all(1)
+    assert torch.isclose(found, full).all(1)[~without].all()
+    assert 60 < without.sum() < 140
+    assert torch.equal(model.eval()(**inputs).logits, full)
+
+
+@pytest.mark.parametrize("source", ["both", "both_gated"])
 @pytest.mark.parametrize("ids", [torch.zeros(2, 0, dtype=torch.long), torch.zeros(2, 3).long()])
-def test_texts_without_tokens_get_the_bias_as_logits(ids):
-    model = tiny()
+def test_texts_without_tokens_get_the_bias_as_logits(ids, source):
+    model = tiny(value_source=source)
     out = model(ids, torch.zeros_like(ids), output_attentions=True)
     assert torch.equal(out.logits, model.classifier.bias.expand(2, -1))
     assert not out.attentions[0].any()
@@ -265,7 +324,10 @@ def test_char_ngrams_have_boundary_marks_and_continuations_only_an_end():
     assert char_ngrams("a", 4, 5) == []
 
 
-@pytest.mark.parametrize("fields", [{}, {"head_hidden_size": 7}, {"value_source": "gate"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"head_hidden_size": 7}, {"value_source": "gate"}, {"value_source": "both_gated"}],
+)
 def test_saving_and_loading_changes_no_bit(fields, tmp_path):
     model = tiny(torch.float32, **fields)
     inputs = batch()
