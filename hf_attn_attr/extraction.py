@@ -1,6 +1,5 @@
 """Text in, attention and attribution columns out."""
 
-import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,9 +22,9 @@ from .encoding import (
     Encoded,
     encode,
     longest_text,
+    model_inputs,
     owners,
     padding_id,
-    segments,
     token_ids,
 )
 from .errors import IncompatibleError, InvalidInputError
@@ -112,9 +111,7 @@ class AttributionExtractor:
         self.text_column = text_column
         self.context = context
         self.batch_tokens = batch_tokens
-        self.replacements = Replacements(
-            padding_id(model, tokenizer), tokenizer.mask_token_id, tokenizer.unk_token_id
-        )
+        self.replacements = replacements(model, tokenizer)
         self.max_length = longest_text(model, tokenizer)
         self.word_rule = checked_rule(word_rule)
         self.window_overlap = self._checked_overlap(window_overlap)
@@ -239,15 +236,11 @@ class AttributionExtractor:
     def _batch(
         self, texts: Sequence[Encoded], classes: NDArray[np.int64] | None = None
     ) -> TokenBatch:
-        inputs = padded([text.ids for text in texts], self.replacements.pad)
-        length = inputs["input_ids"].shape[1]
-        types = segments(texts, length)
-        if types is not None and "token_type_ids" in _parameters(self.model):
-            inputs["token_type_ids"] = types
+        inputs = model_inputs(self.model, texts, self.replacements.pad)
         device = self.model.device
         return TokenBatch(
-            {name: value.to(device) for name, value in inputs.items()},
-            owners(texts, length).to(device),
+            inputs,
+            owners(texts, inputs["input_ids"].shape[1]).to(device),
             self.replacements,
             self.batch_tokens,
             None if classes is None else torch.from_numpy(classes).to(device),
@@ -382,6 +375,12 @@ def measure_gauge(
     )
 
 
-def _parameters(model: PreTrainedModel) -> Sequence[str]:
-    """Names of the arguments that the model's forward pass takes."""
-    return list(inspect.signature(model.forward).parameters)
+def replacements(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Replacements:
+    """Token ids that can stand for "nothing here".
+
+    Raises:
+        IncompatibleError: If neither model nor tokenizer has a padding token.
+    """
+    return Replacements(
+        padding_id(model, tokenizer), tokenizer.mask_token_id, tokenizer.unk_token_id
+    )

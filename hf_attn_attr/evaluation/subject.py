@@ -1,0 +1,106 @@
+"""What is evaluated: a model, its influence matrix, and texts that are new to both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from ..data import LabelledTexts
+from ..extraction import problem_type
+from ..influence import InfluenceMatrix, WordRule
+from .corpus_erasure import CorpusErasure
+from .erasure import Eraser, Way
+from .rankings import random_scores
+from .text_erasure import ErasureTest, TextFaithfulness
+
+CORPUS_FACTOR = 4
+"""Texts of the checks over a corpus, for one of those that erase text by text."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked, and on which texts.
+
+    Attributes:
+        model: A sequence classifier.
+        tokenizer: Its fast tokenizer.
+        texts: Texts, labelled or not.
+        matrix: The model's influence matrix, if there is one.
+        trained_on: Whether the model was trained on these very texts.
+        sample: Texts for the checks that erase words text by text, at most; those over a corpus
+            take `CORPUS_FACTOR` times as many.
+        seed: Seed of the sample and of draws.
+        progress: Called with the number of texts just read by the model.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    texts: LabelledTexts
+    matrix: InfluenceMatrix | None = None
+    trained_on: bool = False
+    sample: int = 300
+    seed: int = 0
+    progress: Callable[[int], None] = lambda _: None
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes, in the order of the logits."""
+        config = self.model.config
+        return [config.id2label[index] for index in range(config.num_labels)]
+
+    @property
+    def problem_type(self) -> str:
+        """As in transformers' configurations."""
+        return problem_type(self.model)
+
+    @property
+    def thresholds(self) -> NDArray[np.float64] | None:
+        """Of a multi-label model, (C,)."""
+        if self.problem_type != "multi_label_classification":
+            return None
+        config = self.model.config
+        return np.array(getattr(config, "thresholds", None) or [0.5] * config.num_labels)
+
+    @cached_property
+    def corpus_texts(self) -> LabelledTexts:
+        """The texts of the checks over a corpus: all, or a sample of them."""
+        every = len(self.texts.dataset)
+        rows = np.sort(self._order(every)[: CORPUS_FACTOR * self.sample])
+        return replace(self.texts, dataset=self.texts.dataset.select(rows))
+
+    @cached_property
+    def corpus(self) -> CorpusErasure:
+        """Those texts, ready for erasure."""
+        texts = self.corpus_texts.dataset["text"][:]
+        eraser = Eraser(self.model, self.tokenizer, texts, progress=self.progress)
+        rule = WordRule(**self.matrix.manifest["word_rule"]) if self.matrix else WordRule()
+        return CorpusErasure(eraser, texts, rule)
+
+    @cached_property
+    def text_test(self) -> ErasureTest:
+        """A sample of them, ready for erasure text by text."""
+        chosen = np.sort(self._order(len(self.corpus_texts.dataset))[: self.sample])
+        return ErasureTest(self.corpus.eraser, self.problem_type, self.thresholds, chosen)
+
+    @cached_property
+    def references(self) -> dict[Way, dict[str, TextFaithfulness]]:
+        """The tests of the worst and of the best ranking of the sample, by every way.
+
+        "random" is a random order; "leave_one_out" ranks words by what is lost without each.
+        """
+        test = self.text_test
+        counts = test.eraser.word_counts[test.texts]
+        chance = random_scores(counts, np.random.default_rng(self.seed))
+        return {
+            way: {
+                "random": test.test(chance, way),
+                "leave_one_out": test.test(test.losses(way), way),
+            }
+            for way in test.eraser.ways
+        }
+
+    def _order(self, count: int) -> NDArray[np.int64]:
+        return np.random.default_rng(self.seed).permutation(count)
