@@ -111,7 +111,9 @@ class AttributionExtractor:
         self.text_column = text_column
         self.context = context
         self.batch_tokens = batch_tokens
-        self.replacements = replacements(model, tokenizer)
+        self.replacements = Replacements(
+            padding_id(model, tokenizer), tokenizer.mask_token_id, tokenizer.unk_token_id
+        )
         self.max_length = longest_text(model, tokenizer)
         self.word_rule = checked_rule(word_rule)
         self.window_overlap = self._checked_overlap(window_overlap)
@@ -372,15 +374,4 @@ def measure_gauge(
     model.measure_gauge(
         padded([ids[index] for index in batch], padding_id(model, tokenizer))
         for batch in length_batches([len(tokens) for tokens in ids])
-    )
-
-
-def replacements(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Replacements:
-    """Token ids that can stand for "nothing here".
-
-    Raises:
-        IncompatibleError: If neither model nor tokenizer has a padding token.
-    """
-    return Replacements(
-        padding_id(model, tokenizer), tokenizer.mask_token_id, tokenizer.unk_token_id
     )

@@ -26,14 +26,13 @@ def evaluate_and_tell(
 ) -> None:
     """Evaluate a folder and print the verdicts; `read_options` are those of `load_labelled`."""
     with working():
-        from ..evaluation.folder import evaluate_folder
+        from ..evaluation.folder import evaluate_folder, matching_extractor
 
-        classifier, tokenizer = load(model or str(folder))
+        extractor = matching_extractor(folder, *load(model or str(folder)))
         with _progress() as (started, advance):
             record = evaluate_folder(
                 folder,
-                classifier,
-                tokenizer,
+                extractor,
                 data,
                 sample=sample,
                 seed=seed,

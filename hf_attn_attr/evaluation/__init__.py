@@ -2,9 +2,9 @@
 
 Formulae on numbers: `faithfulness`, `plausibility`, and both for Hugging Face's `evaluate` in
 `evaluate_metrics`. Words out of texts: `rankings` says which, `erasure` runs the model,
-`text_erasure` and `corpus_erasure` put them together; `attention` puts other attention in its place.
-`checks` lists the questions asked of a `subject`, `verdict` has the rules, `folder` does all of it
-for a folder. Names are imported when they are first used.
+`text_erasure` and `corpus_erasure` put them together. `attention` exchanges attention. `checks`
+lists the questions asked of a `subject`, `verdict` has the rules, `folder` does all of it for a
+folder. Names are imported when they are first used.
 """
 
 from importlib import import_module
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         leave_one_out_tau,
         sufficiency,
     )
-    from .folder import evaluate_folder, load_evaluation
+    from .folder import evaluate_folder, load_evaluation, matching_extractor
     from .plausibility import auprc, iou_f1, token_f1, word_label_agreement
 
 _HOME = {
@@ -45,6 +45,7 @@ _HOME = {
     "iou_f1": ".plausibility",
     "leave_one_out_tau": ".faithfulness",
     "load_evaluation": ".folder",
+    "matching_extractor": ".folder",
     "sufficiency": ".faithfulness",
     "token_f1": ".plausibility",
     "word_label_agreement": ".plausibility",
@@ -66,6 +67,7 @@ __all__ = [
     "iou_f1",
     "leave_one_out_tau",
     "load_evaluation",
+    "matching_extractor",
     "sufficiency",
     "token_f1",
     "word_label_agreement",

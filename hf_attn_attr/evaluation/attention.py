@@ -18,10 +18,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..batching import length_batches
+from ..classifier import class_probabilities, evaluating, problem_type
 from ..data import LabelledTexts
 from ..encoding import encode, longest_text, model_inputs, padding_id
 from ..errors import IncompatibleError, InvalidInputError
-from ..extraction import class_probabilities, evaluating, problem_type
 from .statistics import Interval, mean_interval
 
 Floats = NDArray[np.float64]

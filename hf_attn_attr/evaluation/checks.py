@@ -68,7 +68,7 @@ def quality_figures(subject: Subject) -> Figures:
     texts = subject.texts
     if not texts.labelled:
         raise InvalidInputError("The texts have no labels.")
-    metrics = quality(subject.model, subject.tokenizer, texts)
+    metrics = quality(subject.extractor, texts)
     found: Figures = {
         "texts": len(texts.dataset),
         "trained_on": subject.trained_on,

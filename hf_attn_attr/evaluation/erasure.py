@@ -1,17 +1,18 @@
 """What a classifier says of texts from which words were taken away."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..attribution.occlusion import replacement_id
-from ..batching import BATCH_TOKENS, length_batches
-from ..encoding import CHUNK, Encoded, encode, longest_text, model_inputs
+from ..batching import length_batches
+from ..classifier import class_probabilities, evaluating, problem_type
+from ..encoding import CHUNK, Encoded, model_inputs
 from ..errors import IncompatibleError
-from ..extraction import class_probabilities, evaluating, problem_type, replacements
+from ..extraction import AttributionExtractor
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -29,10 +30,9 @@ class Eraser:
     of a regression model the predicted value, as its one class.
 
     Args:
-        model: A sequence classifier; used in eval mode, its mode is restored.
-        tokenizer: Its fast tokenizer.
-        texts: Texts; those longer than the model reads are cut, so words are those that are read.
-        batch_tokens: Padded tokens per forward pass.
+        extractor: A classifier, and how its texts are read: what is a word, and whether long texts
+            are cut or read in windows. Its method does not matter.
+        texts: Texts. Words are those that are read.
         progress: Called with the number of texts just read by the model.
 
     Attributes:
@@ -42,32 +42,27 @@ class Eraser:
 
     Raises:
         InvalidInputError: If a text is not a string.
-        IncompatibleError: If neither model nor tokenizer has a padding token.
     """
 
     def __init__(
         self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerFast,
+        extractor: AttributionExtractor,
         texts: Sequence[str],
         *,
-        batch_tokens: int = BATCH_TOKENS,
         progress: Callable[[int], None] = lambda _: None,
     ):
-        self.model = model
-        self.batch_tokens = batch_tokens
+        self.extractor = extractor
         self.progress = progress
-        length = longest_text(model, tokenizer)
-        self.encoded: list[Encoded] = []
-        for first in range(0, len(texts), CHUNK):
-            chunk = texts[first : first + CHUNK]
-            self.encoded += encode(tokenizer, chunk, length, first_row=first)
+        self.encoded: list[Encoded] = [
+            text
+            for first in range(0, len(texts), CHUNK)
+            for text in extractor.encoded(texts[first : first + CHUNK])
+        ]
         self._ids = [np.array(text.ids, dtype=np.int64) for text in self.encoded]
         self._owner = [np.array(text.owner, dtype=np.int64) for text in self.encoded]
-        self._replacements = replacements(model, tokenizer)
         self.ways: tuple[Way, ...] = ("delete",)
         try:
-            self._replacement = replacement_id(model, self._replacements)
+            self._replacement = replacement_id(extractor.model, extractor.replacements)
             self.ways = ("delete", "mask")
         except IncompatibleError:  # only padding could stand for a word, and would end the text
             pass
@@ -93,9 +88,10 @@ class Eraser:
             IncompatibleError: If words of this model's texts cannot go this way.
         """
         if way not in self.ways:
+            kind = self.extractor.model.config.model_type
             raise IncompatibleError(
-                f"Words of a {self.model.config.model_type!r} model's texts cannot go by {way!r}: "
-                f"no token could stand for them. Choose one of {self.ways}."
+                f"Words of a {kind!r} model's texts cannot go by {way!r}: no token could stand for "
+                f"them. Choose one of {self.ways}."
             )
         found = np.empty((len(texts), self.full.shape[1]))
         for first in range(0, len(texts), _VARIANTS):
@@ -113,25 +109,34 @@ class Eraser:
         return found
 
     def _without(self, text: int, gone: Mask, way: Way) -> Encoded:
+        whole = self.encoded[text]
         if not gone.any():
-            return self.encoded[text]
+            return whole
         ids, owner = self._ids[text], self._owner[text]
-        tokens = np.append(gone, False)[owner]  # special tokens have owner -1 and stay
+        taken = np.append(gone, False)[owner]  # special tokens have owner -1 and stay
         if way == "mask":
-            changed = np.where(tokens, self._replacement, ids)
-            return Encoded(changed.tolist(), [], [], type_ids=self.encoded[text].type_ids)
-        types = self.encoded[text].type_ids
-        kept = None if types is None else np.array(types)[~tokens].tolist()
-        return Encoded(ids[~tokens].tolist(), [], [], type_ids=kept)
+            return replace(whole, ids=np.where(taken, self._replacement, ids).tolist())
+        types = whole.type_ids
+        return replace(
+            whole,
+            ids=ids[~taken].tolist(),
+            owner=owner[~taken].tolist(),
+            type_ids=None if types is None else np.array(types)[~taken].tolist(),
+        )
 
     def _run(self, texts: Sequence[Encoded]) -> Floats:
-        config = self.model.config
-        logits = np.empty((len(texts), config.num_labels), dtype=np.float64)
-        with evaluating(self.model):
-            for rows in length_batches([len(text.ids) for text in texts], self.batch_tokens):
-                chosen = [texts[row] for row in rows]
-                inputs = model_inputs(self.model, chosen, self._replacements.pad)
-                logits[rows] = self.model(**inputs).logits.double().cpu().numpy()
+        """Outputs of texts, (N, C): of one read in windows, from the mean of its logits."""
+        model = self.extractor.model
+        parts, text = self.extractor.windows(texts)
+        logits = np.zeros((len(texts), model.config.num_labels))
+        with evaluating(model):
+            lengths = [len(part.ids) for part in parts]
+            for rows in length_batches(lengths, self.extractor.batch_tokens):
+                chosen = [parts[row] for row in rows]
+                inputs = model_inputs(model, chosen, self.extractor.replacements.pad)
+                found = model(**inputs).logits.double().cpu().numpy()
+                np.add.at(logits, text[rows], found)
                 self.progress(len(rows))
-        kind = problem_type(self.model)
+        logits /= np.bincount(text, minlength=len(texts))[:, None]
+        kind = problem_type(model)
         return logits if kind == "regression" else class_probabilities(logits, kind)

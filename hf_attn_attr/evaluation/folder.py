@@ -7,9 +7,9 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from ..data import LabelledTexts
+from ..attribution import METHODS
 from ..errors import CorruptArtifactError, IncompatibleError
-from ..extraction import provenance
+from ..extraction import AttributionExtractor
 from ..files import canonical_json, read_json, write_bytes
 from ..influence import InfluenceMatrix, storage
 from .checks import Check, run_checks
@@ -18,14 +18,38 @@ from .subject import Subject
 
 FILE = "evaluation.json"
 FORMAT_VERSION = 1
-_IDENTITY = ("model_type", "weights_sha256", "tokenizer_sha256")
+_MODEL = ("model_type", "weights_sha256", "tokenizer_sha256")
+
+
+def matching_extractor(
+    folder: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> AttributionExtractor:
+    """An extractor that reads and attributes texts as was done for the matrix in a folder.
+
+    Without a matrix, of the method "auto".
+
+    Raises:
+        InvalidInputError: If the matrix's words were found by a function, which its manifest can
+            only name; make the extractor with that function then.
+        IncompatibleError: If the method does not fit the model.
+    """
+    matrix = _matrix(Path(folder))
+    facts = matrix.manifest.get("provenance", {}) if matrix is not None else {}
+    method = facts.get("method", "auto")
+    return AttributionExtractor(
+        model,
+        tokenizer,
+        method if method in METHODS else "auto",
+        options=facts.get("options"),
+        word_rule=facts.get("words", "pre_tokens"),
+        window_overlap=facts.get("window", {}).get("overlap"),
+    )
 
 
 def evaluate_folder(
     folder: str | Path,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    data: str | None = None,
+    extractor: AttributionExtractor,
+    data: Any = None,
     *,
     sample: int = 300,
     seed: int = 0,
@@ -37,8 +61,7 @@ def evaluate_folder(
 
     Args:
         folder: Where `influence/` and perhaps `training.json` lie.
-        model: The model: that of the folder, or the one whose matrix lies there.
-        tokenizer: Its tokenizer.
+        extractor: The model, and how its words are attributed; see `matching_extractor`.
         data: Texts that are new to the model: whatever `load_labelled` reads. None for the
             validation texts that the folder's records name.
         sample: As for `Subject`.
@@ -52,20 +75,19 @@ def evaluate_folder(
 
     Raises:
         InvalidInputError: If the texts cannot be read, or found again.
-        IncompatibleError: If the matrix is of another model.
+        IncompatibleError: If the matrix is of another model, or was made in another way.
     """
     folder = Path(folder)
     matrix = _matrix(folder)
-    identity = provenance(model, tokenizer, "attention")
+    identity = extractor.provenance
     _check_belongs(matrix, identity, folder)
     options = dict(read_options or {})
     if data is None:
-        texts = recorded_texts(folder, model, matrix, **options)
+        texts = recorded_texts(folder, extractor.model, matrix, **options)
     else:
-        texts = load_for(model, data, **options)
+        texts = load_for(extractor.model, data, **options)
     subject = Subject(
-        model,
-        tokenizer,
+        extractor,
         texts,
         matrix=matrix,
         trained_on=texts.digest == _training_digest(folder),
@@ -80,7 +102,7 @@ def evaluate_folder(
         replace(matrix, manifest=manifest).save_pretrained(folder)
     record = {
         "format_version": FORMAT_VERSION,
-        "model": {key: identity[key] for key in _IDENTITY},
+        "model": {key: identity[key] for key in _MODEL},
         "influence_sha256": _table_digest(folder) if matrix is not None else None,
         "texts": _text_facts(subject),
         "seed": seed,
@@ -132,12 +154,12 @@ def _check_belongs(
     matrix: InfluenceMatrix | None, identity: Mapping[str, Any], folder: Path
 ) -> None:
     facts = matrix.manifest.get("provenance", {}) if matrix is not None else {}
-    for key in _IDENTITY:
-        if key in facts and facts[key] != identity[key]:
+    for key in (*_MODEL, "method", "options", "words", "window"):
+        if key in facts and facts[key] != identity.get(key):
             raise IncompatibleError(
-                f"The influence matrix in {folder} is of another model: {key} is {facts[key]!r}, "
-                f"this model's {identity[key]!r}. Extract and fold again with this model, or name "
-                "the other one with --model."
+                f"The influence matrix in {folder} is of another model, or was made in another "
+                f"way: its {key} is {facts[key]!r}, here it is {identity.get(key)!r}. Extract and "
+                "fold again, or name the matrix's own model."
             )
 
 
@@ -147,7 +169,7 @@ def _training_digest(folder: Path) -> str | None:
 
 
 def _text_facts(subject: Subject) -> dict[str, Any]:
-    texts: LabelledTexts = subject.texts
+    texts = subject.texts
     matrix = subject.matrix
     corpus = matrix.manifest.get("provenance", {}).get("corpus", {}) if matrix else {}
     return {
@@ -161,4 +183,5 @@ def _text_facts(subject: Subject) -> dict[str, Any]:
         "folded_on": corpus.get("sha256") == texts.digest,
         "corpus_sample": len(subject.corpus_texts.dataset),
         "text_sample": len(subject.text_test.texts),
+        "truncated": sum(text.truncated > 0 for text in subject.corpus.eraser.encoded),
     }

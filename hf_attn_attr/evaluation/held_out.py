@@ -6,9 +6,9 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from ..classifier import label_names, problem_type
 from ..data import LabelledTexts, hold_out, load_labelled
 from ..errors import AttnAttrError, InvalidInputError
-from ..extraction import problem_type
 from ..files import read_json
 from ..influence import InfluenceMatrix
 
@@ -16,7 +16,7 @@ TRAINING = "training.json"
 _HELD_OUT = " (held out)"  # as `hold_out` marks a source
 
 
-def load_for(model: PreTrainedModel, source: str, **options: Any) -> LabelledTexts:
+def load_for(model: PreTrainedModel, source: Any, **options: Any) -> LabelledTexts:
     """Texts for a model, with its labels where the source has labels.
 
     Args:
@@ -28,10 +28,9 @@ def load_for(model: PreTrainedModel, source: str, **options: Any) -> LabelledTex
         InvalidInputError: As `load_labelled` does.
     """
     kind = problem_type(model)
-    labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
     return load_labelled(
         source,
-        labels=None if kind == "regression" else labels,
+        labels=None if kind == "regression" else label_names(model),
         problem_type=kind,  # type: ignore[arg-type]
         require_labels=False,
         **options,

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from datasets import Dataset
 from numpy.typing import NDArray
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
+from ..classifier import problem_type
 from ..data import LabelledTexts
-from ..extraction import problem_type
+from ..errors import InvalidInputError
+from ..extraction import AttributionExtractor
 from ..influence import InfluenceMatrix, WordRule
 from .corpus_erasure import CorpusErasure
 from .erasure import Eraser, Way
@@ -25,8 +29,7 @@ class Subject:
     """What is checked, and on which texts.
 
     Attributes:
-        model: A sequence classifier.
-        tokenizer: Its fast tokenizer.
+        extractor: A sequence classifier, and how its words are attributed.
         texts: Texts, labelled or not.
         matrix: The model's influence matrix, if there is one.
         trained_on: Whether the model was trained on these very texts.
@@ -36,8 +39,7 @@ class Subject:
         progress: Called with the number of texts just read by the model.
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
+    extractor: AttributionExtractor
     texts: LabelledTexts
     matrix: InfluenceMatrix | None = None
     trained_on: bool = False
@@ -46,10 +48,14 @@ class Subject:
     progress: Callable[[int], None] = lambda _: None
 
     @property
+    def model(self) -> PreTrainedModel:
+        """The classifier."""
+        return self.extractor.model
+
+    @property
     def labels(self) -> list[str]:
         """Names of the classes, in the order of the logits."""
-        config = self.model.config
-        return [config.id2label[index] for index in range(config.num_labels)]
+        return self.extractor.labels
 
     @property
     def problem_type(self) -> str:
@@ -75,7 +81,7 @@ class Subject:
     def corpus(self) -> CorpusErasure:
         """Those texts, ready for erasure."""
         texts = self.corpus_texts.dataset["text"][:]
-        eraser = Eraser(self.model, self.tokenizer, texts, progress=self.progress)
+        eraser = Eraser(self.extractor, texts, progress=self.progress)
         rule = WordRule(**self.matrix.manifest["word_rule"]) if self.matrix else WordRule()
         return CorpusErasure(eraser, texts, rule)
 
@@ -84,6 +90,34 @@ class Subject:
         """A sample of them, ready for erasure text by text."""
         chosen = np.sort(self._order(len(self.corpus_texts.dataset))[: self.sample])
         return ErasureTest(self.corpus.eraser, self.problem_type, self.thresholds, chosen)
+
+    @property
+    def tested_texts(self) -> Dataset:
+        """The sampled texts that can be tested.
+
+        Raises:
+            InvalidInputError: If there are none.
+        """
+        if not len(self.text_test.texts):
+            raise InvalidInputError(
+                "No text of the sample can be tested: each has fewer than two words, or no "
+                "predicted label."
+            )
+        return self.corpus_texts.dataset.select(self.text_test.texts)
+
+    def attributing(self, method: str, **arguments: Any) -> AttributionExtractor:
+        """An extractor of another method that reads texts as the subject's own does."""
+        own = self.extractor
+        return AttributionExtractor(
+            own.model,
+            own.tokenizer,
+            method,
+            context=False,
+            batch_tokens=own.batch_tokens,
+            word_rule=own.word_rule,
+            window_overlap=own.window_overlap,
+            **arguments,
+        )
 
     @cached_property
     def references(self) -> dict[Way, dict[str, TextFaithfulness]]:

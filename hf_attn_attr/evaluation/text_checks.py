@@ -5,12 +5,10 @@ from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 from numpy.typing import NDArray
 
-from ..attribution import attribution_method
 from ..errors import InvalidInputError
-from ..extraction import extract
+from ..extraction import extract_with
 from .attention import attention_controls, frozen_attention_refit
 from .rankings import frequency_matched_scores
 from .statistics import mean_interval
@@ -19,29 +17,20 @@ from .text_erasure import TextFaithfulness, attention_scores, attribution_scores
 
 Floats = NDArray[np.float64]
 Figures = dict[str, Any]
+CLASS_BY_CLASS = ("input_x_gradient", "integrated_gradients")
 PERMUTATIONS = 25
 """Of each text's attention."""
 
 
 def attribution_figures(subject: Subject) -> Figures:
-    """Erasure tests of the attributions behind the matrix; without one, of the method "auto".
+    """Erasure tests of the attributions of the subject's method.
 
     Raises:
         InvalidInputError: If they have no sign.
     """
-    manifest = subject.matrix.manifest if subject.matrix else {}
-    options = manifest.get("provenance", {}).get("options")
-    method = attribution_method(manifest.get("method", "auto"), subject.model, options)
-    columns = extracted(subject, method.name, method.options)
-    if columns["attribution"][0] is None:
-        raise InvalidInputError(f"The method {method.name!r} gives no signed attributions.")
-    scores = attribution_scores(
-        columns,
-        subject.text_test.target,
-        len(subject.labels),
-        centred=subject.problem_type == "single_label_classification",
-    )
-    return erasure_figures(subject, method.name, scores, signed=True)
+    method, options = subject.extractor.method, subject.extractor.attribute.options
+    scores = attributed_scores(subject, method, options)
+    return erasure_figures(subject, method, scores, signed=True)
 
 
 def attention_figures(subject: Subject) -> Figures:
@@ -50,15 +39,14 @@ def attention_figures(subject: Subject) -> Figures:
     Raises:
         IncompatibleError: If the model gives no attention.
     """
-    scores = attention_scores(extracted(subject, "attention"))
+    scores = attention_scores(extract_with(subject.attributing("attention"), subject.tested_texts))
     found = erasure_figures(subject, "attention", scores, signed=False)
     if subject.model.config.model_type != "self_attentive":
         return found
-    texts = subject.corpus_texts.dataset["text"][:]
     controls = attention_controls(
         subject.model,
-        subject.tokenizer,
-        [texts[row] for row in subject.text_test.texts],
+        subject.extractor.tokenizer,
+        subject.tested_texts["text"][:],
         permutations=PERMUTATIONS,
         thresholds=subject.thresholds,
         seed=subject.seed,
@@ -68,7 +56,7 @@ def attention_figures(subject: Subject) -> Figures:
     }
     try:
         refit = frozen_attention_refit(
-            subject.model, subject.tokenizer, subject.texts, seed=subject.seed
+            subject.model, subject.extractor.tokenizer, subject.texts, seed=subject.seed
         )
         found["refit"] = asdict(refit)
     except InvalidInputError as error:  # other labels, or too few
@@ -76,20 +64,25 @@ def attention_figures(subject: Subject) -> Figures:
     return found
 
 
-def extracted(subject: Subject, method: str, options: Mapping[str, Any] | None = None) -> Dataset:
-    """The columns of the texts tested.
+def attributed_scores(
+    subject: Subject, method: str, options: Mapping[str, Any] | None = None
+) -> list[Floats]:
+    """Signed scores of the words of the texts tested, for the class each is tested for.
 
     Raises:
-        InvalidInputError: If there are none.
+        InvalidInputError: If the method has no signed attributions.
     """
-    if not len(subject.text_test.texts):
-        raise InvalidInputError(
-            "No text of the sample can be tested: each has fewer than two words, or no label."
-        )
-    texts = subject.corpus_texts.dataset.select(subject.text_test.texts)
-    return extract(
-        texts, subject.model, subject.tokenizer, method=method, options=options, context=False
-    )
+    single = subject.problem_type == "single_label_classification"
+    # A backward pass for each class is spared where the class tested is the predicted one.
+    classes = "predicted" if single and method in CLASS_BY_CLASS else "all"
+    extractor = subject.attributing(method, options=options, classes=classes)
+    columns = extract_with(extractor, subject.tested_texts)
+    if columns["attribution"][0] is None:
+        raise InvalidInputError(f"The method {method!r} gives no signed attributions.")
+    if classes == "predicted":
+        return [np.array(terms, dtype=np.float64) for terms in columns["attribution"][:]]
+    target = subject.text_test.target
+    return attribution_scores(columns, target, len(subject.labels), centred=single)
 
 
 def erasure_figures(

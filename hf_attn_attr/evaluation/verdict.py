@@ -6,7 +6,7 @@ go; what is not shown is not supported. The limits are conventions, chosen to be
 - quality: the 95% interval of the accuracy lies above the share of the most frequent class.
 - influence: for a class, taking out its 20 top words lowers its mean probability by more than 97.5%
   of the draws of words as frequent do, and by `LEAST_DROP` at least in the texts that held one;
-  "partly supported" if that holds for some of the classes.
+  "partly supported" if that holds, or can be judged, for some of the classes.
 - attribution: within texts, its ranking beats one that knows only word frequency, in
   comprehensiveness and in sufficiency (95% intervals of the differences), and reaches
   `LEAST_SHARE` of the comprehensiveness of leaving each word out in turn; "partly supported"
@@ -89,9 +89,11 @@ def on_influence(figures: Figures) -> Verdict:
     if not judged:
         return Verdict("not checked", reasons)
     level: Level = "partly supported" if any(judged.values()) else "not supported"
-    if all(judged.values()):
+    if sum(judged.values()) == len(figures["classes"]):
         level = "supported"
-    return Verdict(level, [f"{sum(judged.values())} of {len(judged)} classes.", *reasons])
+    return Verdict(
+        level, [f"{sum(judged.values())} of {len(figures['classes'])} classes.", *reasons]
+    )
 
 
 def on_attribution(figures: Figures) -> Verdict:

@@ -9,8 +9,8 @@ from attribution.zoo import TEXTS, build, tokenizer
 from scipy.stats import entropy
 
 from hf_attn_attr import IncompatibleError, InvalidInputError, load_labelled
+from hf_attn_attr.classifier import class_probabilities
 from hf_attn_attr.evaluation import attention_controls, frozen_attention_refit
-from hf_attn_attr.extraction import class_probabilities
 
 SHORT = ["fine film", "dreadful mess", "I love film"]
 PROBLEMS = ["single_label_classification", "multi_label_classification", "regression"]

@@ -20,7 +20,7 @@ probability = st.floats(0, 1, width=32)
 
 
 def test_the_equations_of_eraser_on_a_worked_example():
-    """DeYoung et al. 2020: m(x)_j, m(x \\ r_k)_j and m(r_k)_j of one text of 100 words.
+    """DeYoung et al. 2020: m(x)_j, m(x without r_k)_j and m(r_k)_j of one text of 100 words.
 
     eq. 1 at 20%: .90 - .40 = .50. eq. 2 at 20%: .90 - .80 = .10.
     AOPC over 1, 5, 10, 20, 50%, comprehensiveness: (.00 + .10 + .20 + .50 + .70) / 5 = .30; the
