@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.linear_model import LogisticRegression
 
-from ..data import LabelledTexts, label_counts
+from ..data import label_indicators
 from ..errors import InvalidInputError
 from ..influence import InfluenceMatrix
 from .corpus_erasure import CorpusErasure, Effect, Removal, removals
-from .linear import fit_linear
 from .statistics import draw_interval
 from .subject import Subject
 
@@ -91,8 +92,9 @@ def corpus_measures(subject: Subject) -> dict[str, Floats]:
         for name, values in found.items()
         if name == RANKED_BY or not np.isnan(values).all()
     }
-    if _contrasted(subject.corpus_texts):
-        found["logistic_regression"] = _coefficients(subject)
+    texts = subject.corpus_texts
+    if texts.labelled and subject.problem_type != "regression":
+        found["logistic_regression"] = _coefficients(corpus.counts, label_indicators(texts))
     return found
 
 
@@ -105,25 +107,14 @@ def _measure(matrix: InfluenceMatrix, corpus: CorpusErasure, name: str) -> Float
     return np.stack([corpus.aligned(matrix.words, column) for column in values.T], axis=1)
 
 
-def _contrasted(texts: LabelledTexts) -> bool:
-    """Whether there are classes that logistic regression can tell apart."""
-    if not texts.labelled or texts.problem_type == "regression":
-        return False
-    return bool((label_counts(texts) > 0).sum() > 1)
-
-
-def _coefficients(subject: Subject) -> Floats:
-    corpus, texts = subject.corpus, subject.corpus_texts
-    place = {text: row for row, text in enumerate(texts.dataset["text"][:])}
-    linear = fit_linear(
-        texts,
-        texts,
-        weighting="count",
-        longest_ngram=1,
-        regularisation=(1.0,),
-        words=lambda text: [corpus.words[code] for code in corpus.codes(place[text])],
-    )
-    return np.stack([corpus.aligned(linear.words, row) for row in linear.coefficients], axis=1)
+def _coefficients(counts: csr_array, gold: NDArray[np.float32]) -> Floats:
+    """Coefficients of each class against the rest, (V, C); NaN where all texts are of one side."""
+    found = np.full((counts.shape[1], gold.shape[1]), np.nan)
+    for label, indicator in enumerate(gold.T):
+        if 0 < indicator.sum() < len(indicator):
+            linear = LogisticRegression(max_iter=2000).fit(counts, indicator)
+            found[:, label] = linear.coef_[0]
+    return found
 
 
 def figures_of(rows: Sequence[Removal]) -> Figures:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
 
 from ..influence import WordRule
 from .erasure import Eraser, Mask, Way
@@ -64,6 +65,13 @@ class CorpusErasure:
     def codes(self, text: int) -> Ints:
         """The words of one text, indices into `words`, (n,)."""
         return self._codes[self._ends[text] : self._ends[text + 1]]
+
+    @property
+    def counts(self) -> csr_array:
+        """How often each text holds each word, float64 (N, V)."""
+        shape = (len(self.eraser.encoded), len(self.words))
+        ones = np.ones(len(self._codes))
+        return coo_array((ones, (self._text_of, self._codes)), shape=shape).tocsr()
 
     def effects(self, sets: Sequence[Ints], label: int, way: Way) -> list[Effect]:
         """The effect of each set of words, indices into `words`, on the class `label`."""

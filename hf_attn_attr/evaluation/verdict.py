@@ -68,31 +68,31 @@ def on_influence(figures: Figures) -> Verdict:
     """Whether the top words of the classes drive them, over the whole corpus."""
     if figures["texts"] < FEWEST_TEXTS:
         return Verdict("not checked", [_few(figures["texts"])])
-    judged: dict[str, bool] = {}
-    reasons = []
-    for label, ways in figures["classes"].items():
-        rows = {way: _judged_row(rows) for way, rows in ways.items()}
-        words = min(row["words"] for row in rows.values())
-        if words < FEWEST_WORDS:
-            reasons.append(
-                f"{label}: not checked, it has only {words:.0f} top words in these texts."
-            )
-            continue
-        judged[label] = all(_drives(row) for row in rows.values())
-        way, row = min(rows.items(), key=lambda pair: pair[1]["drop_touched"])
-        matched = _range(row["matched"]["drop_touched"], 3)
-        reasons.append(
-            f"{label}: {'' if judged[label] else 'not supported, '}removing its {words:.0f} top "
-            f"words ({way}) lowers p({label}) by {row['drop_touched']:.3f} in the "
-            f"{row['touched']:.0%} of the texts that held one; words as frequent {matched}."
-        )
-    if not judged:
+    found = {label: _on_class(label, ways) for label, ways in figures["classes"].items()}
+    reasons = [reason for _, reason in found.values()]
+    shown = sum(drives is True for drives, _ in found.values())
+    if all(drives is None for drives, _ in found.values()):
         return Verdict("not checked", reasons)
-    level: Level = "partly supported" if any(judged.values()) else "not supported"
-    if sum(judged.values()) == len(figures["classes"]):
+    level: Level = "partly supported" if shown else "not supported"
+    if shown == len(found):
         level = "supported"
-    return Verdict(
-        level, [f"{sum(judged.values())} of {len(figures['classes'])} classes.", *reasons]
+    return Verdict(level, [f"{shown} of {len(found)} classes.", *reasons])
+
+
+def _on_class(label: str, ways: Mapping[str, list[Figures]]) -> tuple[bool | None, str]:
+    """Whether its top words drive a class, None if there are too few, and why."""
+    rows = {
+        way: next(row for row in found if row["k"] == JUDGED_SIZE) for way, found in ways.items()
+    }
+    words = min(row["words"] for row in rows.values())
+    if words < FEWEST_WORDS:
+        return None, f"{label}: not checked, only {words:.0f} top words are in these texts."
+    drives = all(map(_drives, rows.values()))
+    way, row = min(rows.items(), key=lambda pair: pair[1]["drop_touched"])
+    return drives, (
+        f"{label}: {'' if drives else 'not supported, '}removing its {words:.0f} top words ({way}) "
+        f"lowers p({label}) by {row['drop_touched']:.3f} in the {row['touched']:.0%} of the texts "
+        f"that held one; words as frequent {_range(row['matched']['drop_touched'], 3)}."
     )
 
 
@@ -149,10 +149,6 @@ def _by_erasure(figures: Figures) -> tuple[bool, bool, list[str]]:
             f"{found['matched']['sufficiency']:.3f}), tau {found[name]['tau'] or 0:.2f}."
         )
     return better, whole, reasons
-
-
-def _judged_row(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return next(row for row in rows if row["k"] == JUDGED_SIZE)
 
 
 def _drives(row: Figures) -> bool:

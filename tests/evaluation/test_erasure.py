@@ -220,6 +220,10 @@ def test_the_corpus_counts_texts_that_hold_a_word(corpus):
     assert frequency["love"] == 1
     assert list(erasure.words) == sorted(erasure.words)
     assert [erasure.words[code] for code in erasure.codes(5)] == ["dreadful", "film"]
+    counts = erasure.counts.toarray()
+    assert counts[6, erasure.words.index("fine")] == 3
+    np.testing.assert_array_equal((counts > 0).sum(0), erasure.frequency)
+    np.testing.assert_array_equal(counts.sum(1), erasure.eraser.word_counts)
 
 
 @pytest.mark.parametrize("way", ["delete", "mask"])
