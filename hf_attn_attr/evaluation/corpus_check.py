@@ -117,23 +117,26 @@ def _coefficients(counts: csr_array, gold: NDArray[np.float32]) -> Floats:
     return found
 
 
-def figures_of(rows: Sequence[Removal]) -> Figures:
-    """Plain figures of removals of the same k: the mean over classes."""
+def figures_of(rows: Sequence[Removal], measure: str = RANKED_BY) -> Figures:
+    """Plain figures of removals of the same k, the mean over classes.
+
+    `measure` is the one with a control; the others are in `measures`.
+    """
     first = rows[0]
     return {
         "k": first.k,
-        "words": float(np.mean([row.words[RANKED_BY] for row in rows])),
-        **_mean([row.effects[RANKED_BY] for row in rows]),
+        "words": float(np.mean([row.words[measure] for row in rows])),
+        **_mean([row.effects[measure] for row in rows]),
         "matched": {
             name: draw_interval(
-                np.mean([[getattr(one, name) for one in row.matched[RANKED_BY]] for row in rows], 0)
+                np.mean([[getattr(one, name) for one in row.matched[measure]] for row in rows], 0)
             )
             for name in ("drop", "drop_touched", "touched")
         },
         "measures": {
             name: _mean([row.effects[name] for row in rows])
             for name in first.effects
-            if name != RANKED_BY
+            if name != measure
         },
     }
 
