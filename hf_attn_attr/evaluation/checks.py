@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from ..errors import IncompatibleError, InvalidInputError
 from . import verdict
 from .corpus_check import influence_figures
+from .matrix_checks import association_figures, stability_figures
 from .quality import quality
 from .subject import Subject
 from .text_checks import attention_figures, attribution_figures
@@ -95,6 +96,18 @@ CHECKS = (
         "Do the top words of a class drive it, over the whole corpus?",
         influence_figures,
         verdict.on_influence,
+    ),
+    Check(
+        "association",
+        "Do the gold labels say, too, that the top words go with their class?",
+        association_figures,
+        verdict.on_association,
+    ),
+    Check(
+        "stability",
+        "Would other texts of this kind rank the words alike?",
+        stability_figures,
+        verdict.on_stability,
     ),
     Check(
         "attribution",

@@ -21,7 +21,7 @@ Figures = dict[str, Any]
 RANKED_BY = "lower_bound"  # as `top_words` does
 SIZES = (5, 10, 20, 50)
 """Numbers of top words taken out."""
-DRAWS = 40
+DRAWS = 20
 """Of words as frequent."""
 MIN_DOCUMENTS = 3
 """Texts of the matrix that hold a word, for it to be a top word, as in `top_words`."""

@@ -98,8 +98,8 @@ def evaluate_folder(
     findings = [finding.to_json() for finding in run_checks(subject, started)]
     if matrix is not None:
         verdicts = {one["name"]: one["verdict"] for one in findings}
-        manifest = {**matrix.manifest, "checks": {**matrix.manifest["checks"], **verdicts}}
-        replace(matrix, manifest=manifest).save_pretrained(folder)
+        checks = {**matrix.manifest["checks"], "verdicts": verdicts}
+        replace(matrix, manifest={**matrix.manifest, "checks": checks}).save_pretrained(folder)
     record = {
         "format_version": FORMAT_VERSION,
         "model": {key: identity[key] for key in _MODEL},

@@ -20,7 +20,7 @@ from .erasure import Eraser, Way
 from .rankings import random_scores
 from .text_erasure import ErasureTest, TextFaithfulness
 
-CORPUS_FACTOR = 4
+CORPUS_FACTOR = 3
 """Texts of the checks over a corpus, for one of those that erase text by text."""
 
 
@@ -63,6 +63,11 @@ class Subject:
         return problem_type(self.model)
 
     @property
+    def word_rule(self) -> WordRule:
+        """When two spellings are one word."""
+        return WordRule(**self.matrix.manifest["word_rule"]) if self.matrix else WordRule()
+
+    @property
     def thresholds(self) -> NDArray[np.float64] | None:
         """Of a multi-label model, (C,)."""
         if self.problem_type != "multi_label_classification":
@@ -82,8 +87,7 @@ class Subject:
         """Those texts, ready for erasure."""
         texts = self.corpus_texts.dataset["text"][:]
         eraser = Eraser(self.extractor, texts, progress=self.progress)
-        rule = WordRule(**self.matrix.manifest["word_rule"]) if self.matrix else WordRule()
-        return CorpusErasure(eraser, texts, rule)
+        return CorpusErasure(eraser, texts, self.word_rule)
 
     @cached_property
     def text_test(self) -> ErasureTest:

@@ -7,6 +7,10 @@ go; what is not shown is not supported. The limits are conventions, chosen to be
 - influence: for a class, taking out its 20 top words lowers its mean probability by more than 97.5%
   of the draws of words as frequent do, and by `LEAST_DROP` at least in the texts that held one;
   "partly supported" if that holds, or can be judged, for some of the classes.
+- association: of the 20 top words of every class, more have positive log-odds with the gold label
+  than chance has it (binomial test, p < .05); "partly supported" if so for some of the classes.
+- stability: the influences of two random halves of the texts have a Spearman correlation of
+  `LEAST_AGREEMENT`, mean over splits and classes.
 - attribution: within texts, its ranking beats one that knows only word frequency, in
   comprehensiveness and in sufficiency (95% intervals of the differences), and reaches
   `LEAST_SHARE` of the comprehensiveness of leaving each word out in turn; "partly supported"
@@ -28,6 +32,8 @@ FEWEST_TEXTS = 30
 """Texts below which nothing is judged."""
 LEAST_DROP = 0.02
 """Loss of probability, mean over the texts that held a top word."""
+LEAST_AGREEMENT = 0.7
+"""Spearman correlation of influences between halves."""
 LEAST_SHARE = 0.8
 """Of the comprehensiveness of leaving each word out."""
 LEAST_DISTANCE = 0.1
@@ -73,10 +79,7 @@ def on_influence(figures: Figures) -> Verdict:
     shown = sum(drives is True for drives, _ in found.values())
     if all(drives is None for drives, _ in found.values()):
         return Verdict("not checked", reasons)
-    level: Level = "partly supported" if shown else "not supported"
-    if shown == len(found):
-        level = "supported"
-    return Verdict(level, [f"{shown} of {len(found)} classes.", *reasons])
+    return _by_class(shown, len(found), reasons)
 
 
 def _on_class(label: str, ways: Mapping[str, list[Figures]]) -> tuple[bool | None, str]:
@@ -94,6 +97,44 @@ def _on_class(label: str, ways: Mapping[str, list[Figures]]) -> tuple[bool | Non
         f"lowers p({label}) by {row['drop_touched']:.3f} in the {row['touched']:.0%} of the texts "
         f"that held one; words as frequent {_range(row['matched']['drop_touched'], 3)}."
     )
+
+
+def on_association(figures: Figures) -> Verdict:
+    """Whether the data agree that the top words go with their class."""
+    agree: dict[str, bool] = {}
+    reasons = []
+    for label, row in figures["classes"].items():
+        if row["words"] < FEWEST_WORDS:
+            reasons.append(f"{label}: not checked, only {row['words']} top words can be compared.")
+            continue
+        agree[label] = row["p_value"] < 0.05
+        reasons.append(
+            f"{label}: {'' if agree[label] else 'not supported, '}{row['positive']} of its "
+            f"{row['words']} top words are commoner with the gold label than without, "
+            f"{row['found']} of them beyond chance (q at most .05)."
+        )
+    if not agree:
+        return Verdict("not checked", reasons)
+    return _by_class(sum(agree.values()), len(figures["classes"]), reasons)
+
+
+def on_stability(figures: Figures) -> Verdict:
+    """Whether halves of the texts tell the same."""
+    if figures["texts"] < FEWEST_TEXTS:
+        return Verdict("not checked", [_few(figures["texts"])])
+    agreement = figures["spearman"]["influence"]
+    others = "".join(
+        f", of {measure} {value:.2f}"
+        for measure, value in figures["spearman"].items()
+        if measure != "influence"
+    )
+    reasons = [
+        f"Influences of halves of {figures['texts']:,} texts agree by {agreement:.2f} (Spearman; "
+        f"wanted {LEAST_AGREEMENT}{others}); a list of 20 names {figures['listed']:.0%} of what "
+        "either half lists.",
+        "Whether other seeds of the model would agree is not checked here.",
+    ]
+    return Verdict("supported" if agreement >= LEAST_AGREEMENT else "not supported", reasons)
 
 
 def on_attribution(figures: Figures) -> Verdict:
@@ -149,6 +190,13 @@ def _by_erasure(figures: Figures) -> tuple[bool, bool, list[str]]:
             f"{found['matched']['sufficiency']:.3f}), tau {found[name]['tau'] or 0:.2f}."
         )
     return better, whole, reasons
+
+
+def _by_class(shown: int, classes: int, reasons: list[str]) -> Verdict:
+    level: Level = "partly supported" if shown else "not supported"
+    if shown == classes:
+        level = "supported"
+    return Verdict(level, [f"{shown} of {classes} classes.", *reasons])
 
 
 def _drives(row: Figures) -> bool:

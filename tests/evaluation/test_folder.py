@@ -23,7 +23,7 @@ from hf_attn_attr.evaluation.checks import CHECKS
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.workflow import influence_of, run
 
-NAMES = ["quality", "influence", "attribution", "attention"]
+NAMES = ["quality", "influence", "association", "stability", "attribution", "attention"]
 TINY = {"embedding_size": 16, "hidden_size": 8, "attention_size": 8, "char_ngram_buckets": 0}
 GOOD = ["good", "lovely", "great", "fine", "superb", "warm"]
 BAD = ["bad", "awful", "poor", "grim", "dull", "cold"]
@@ -75,6 +75,8 @@ def test_the_main_job_of_the_command(command, home, model, monkeypatch):
     # What decides the labels is known, and the model has found it.
     assert verdicts["quality"] == "supported"
     assert verdicts["influence"] == "supported"
+    assert verdicts["association"] == "supported"
+    assert verdicts["stability"] in ("supported", "not supported")
     assert verdicts["attribution"] in ("supported", "partly supported")
     assert record["texts"]["source"] == "dev.csv"
     assert record["texts"]["rows"] == 120
@@ -89,7 +91,8 @@ def test_the_main_job_of_the_command(command, home, model, monkeypatch):
             assert " ".join(reason.split()) in " ".join(done.out.split())
     assert "The matrix was folded on the same texts." in done.out
     matrix = InfluenceMatrix.from_pretrained(model)
-    assert matrix.manifest["checks"] == verdicts
+    assert matrix.manifest["checks"]["verdicts"] == verdicts
+    assert "texts" in matrix.manifest["checks"]["association"]  # what was there stays
     assert (model / "influence" / "influence.parquet").read_bytes() == before
     top = matrix.top_words("pos", 6)["word"].tolist()
     assert set(top) == set(GOOD)
@@ -98,7 +101,7 @@ def test_the_main_job_of_the_command(command, home, model, monkeypatch):
 def test_the_figures_of_the_corpus_check(home, model):
     record = evaluate_folder(model, extractor(model), home / "dev.csv", sample=20)
     figures = record["checks"][1]["figures"]
-    assert figures["texts"] == 80  # four times the sample
+    assert figures["texts"] == 60  # three times the sample
     assert set(figures["classes"]) == {"pos", "neg"}
     for ways in [*figures["classes"].values(), figures["overall"]]:
         assert set(ways) == {"delete", "mask"}
@@ -107,9 +110,9 @@ def test_the_figures_of_the_corpus_check(home, model):
             for row in rows:
                 low, high = row["matched"]["drop"][1:]
                 assert row["drop"] > high >= low
-                assert {"influence", "joint", "lift", "npmi", "logistic_regression"} == set(
-                    row["measures"]
-                )
+                assert {
+                    "influence", "joint", "lift", "npmi", "log_odds", "logistic_regression"
+                } == set(row["measures"])  # fmt: skip
     one, other = (figures["classes"][label]["mask"][1] for label in ("pos", "neg"))
     overall = figures["overall"]["mask"][1]
     assert overall["drop"] == pytest.approx((one["drop"] + other["drop"]) / 2)
@@ -142,7 +145,7 @@ def test_other_texts_and_json(command, home, model):
         "evaluate", model, "--data", home / "dev.csv", "--sample", 40, "--json"
     ).json["checks"]
     assert labelled[0]["figures"]["metrics"]["accuracy"] > 0.9
-    assert labelled[2]["verdict"] in ("supported", "partly supported")
+    assert labelled[4]["verdict"] in ("supported", "partly supported")
 
 
 def test_training_texts_are_no_evidence_of_quality(command, home, model):
@@ -295,7 +298,7 @@ def test_a_matrix_of_attention_alone_has_no_influence_to_check(home, tmp_path):
 def test_texts_of_single_words_cannot_be_tested(model):
     table = pd.DataFrame({"text": ["good", "bad", ""] * 20, "label": ["pos", "neg", "neg"] * 20})
     record = evaluate_folder(model, extractor(model), table, sample=10)
-    assert "No text of the sample can be tested" in record["checks"][2]["reasons"][0]
+    assert "No text of the sample can be tested" in record["checks"][4]["reasons"][0]
     assert json.loads((model / "evaluation.json").read_text()) == record
 
 

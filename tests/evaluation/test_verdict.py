@@ -110,6 +110,31 @@ def test_classes_of_few_words_and_corpora_of_few_texts_are_not_judged():
         assert "29 texts are too few" in rule(few).reasons[0]
 
 
+def test_the_data_agree_with_most_top_words_of_every_class():
+    row = {"words": 20, "positive": 18, "p_value": 0.001, "found": 5}
+    figures = {"classes": {"joy": dict(row), "fear": dict(row)}}
+    found = verdict.on_association(figures)
+    assert (found.level, found.reasons[0]) == ("supported", "2 of 2 classes.")
+    assert found.reasons[1].startswith("joy: 18 of its 20 top words are commoner")
+    assert "5 of them beyond chance" in found.reasons[1]
+    figures["classes"]["joy"] |= {"positive": 11, "p_value": 0.4}
+    assert verdict.on_association(figures).level == "partly supported"
+    figures["classes"]["fear"]["words"] = 4
+    assert verdict.on_association(figures).level == "not supported"
+    figures["classes"]["joy"]["words"] = 0
+    assert verdict.on_association(figures).level == "not checked"
+
+
+def test_stability_needs_halves_that_agree():
+    figures = {"texts": 400, "spearman": {"influence": 0.7, "joint": 0.9}, "listed": 0.6}
+    found = verdict.on_stability(figures)
+    assert found.level == "supported"
+    assert "agree by 0.70 (Spearman; wanted 0.7, of joint 0.90)" in found.reasons[0]
+    figures["spearman"] = {"influence": 0.69}
+    assert verdict.on_stability(figures).level == "not supported"
+    assert verdict.on_stability({**figures, "texts": 10}).level == "not checked"
+
+
 @pytest.mark.parametrize("way", ["delete", "mask"])
 def test_attribution_beats_frequency_and_comes_near_leaving_words_out(way):
     figures = attribution()
