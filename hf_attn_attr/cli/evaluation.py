@@ -69,7 +69,7 @@ def _progress() -> Iterator[tuple[Any, Any]]:
         def started(check: "Check") -> None:
             bar.update(task, description=check.name)
             if not console.is_terminal:
-                console.print(f"{check.name}: {check.question}")
+                console.print(f"{check.name}: {check.question}", soft_wrap=True)
 
         yield started, lambda count: bar.advance(task, count)
     if others:

@@ -36,7 +36,7 @@ def association_figures(subject: Subject) -> Figures:
             "There is no influence matrix that knows what the data say. Fold texts with gold "
             "labels, and evaluate again."
         )
-    classes = {}
+    classes: Figures = {}
     for label in matrix.labels:
         if np.isnan(matrix.lower_bound[:, matrix.labels.index(label)]).all():
             continue  # not attributed
@@ -50,6 +50,10 @@ def association_figures(subject: Subject) -> Figures:
             "p_value": float(chance),
             "found": int(found.sum()),
         }
+    if not classes:
+        raise InvalidInputError(
+            f"The matrix has no signed influence (method {matrix.manifest['method']!r})."
+        )
     return {"classes": classes}
 
 
