@@ -24,10 +24,9 @@ import common
 import numpy as np
 import tasks
 import torch
-from any_classifier import log_odds
 from tasks import TASKS
 
-from hf_attn_attr import AttributionExtractor, TrainingSettings, fold
+from hf_attn_attr import AttributionExtractor, TrainingSettings, association, fold
 from hf_attn_attr.data import LabelledTexts
 from hf_attn_attr.evaluation.corpus_check import (
     RANKED_BY,
@@ -109,11 +108,10 @@ def subject_of(
     sample: int,
     seed: int,
 ) -> Subject:
-    """A matrix of some texts, with the log-odds of their labels, to be tested on others."""
-    matrix = fold(extract_with(extractor, folded.dataset), provenance=extractor.provenance)
-    odds = log_odds(folded, matrix.labels)
-    table = [[odds.get((word, label), np.nan) for label in matrix.labels] for word in matrix.words]
-    matrix = replace(matrix, log_odds=np.array(table))
+    """A matrix of some texts, with what their gold labels say, to be tested on others."""
+    columns = extract_with(extractor, folded.dataset)
+    matrix = fold(columns, provenance=extractor.provenance)
+    matrix = matrix.with_association(association(columns))
     return Subject(extractor, erased, matrix, sample=sample, seed=seed)
 
 

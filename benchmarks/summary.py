@@ -13,6 +13,7 @@ from typing import Any
 from common import load, spread, table
 from evidence import calibration, coverage, stability
 from tasks import TASKS
+from trust import attention, in_texts, over_corpus, plausibility
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- results: benchmarks/summary.py -->", "<!-- end of results -->"
@@ -54,6 +55,10 @@ def section() -> str:
         calibration(),
         coverage(),
         stability(),
+        over_corpus(),
+        in_texts(),
+        attention(),
+        plausibility(),
         unknown_words(),
         startup(),
     ]
