@@ -161,6 +161,9 @@ def attended(subject: Subject, method: str) -> Any:
 def over_corpus(subject: Subject) -> dict[str, Any]:
     """The corpus check; and for its other measures words as frequent too, mean over classes."""
     figures = influence_figures(subject)
+    for ways in figures["classes"].values():  # the rest is in every evaluation.json
+        for way, rows in ways.items():
+            ways[way] = {**rows[SIZES.index(K)], "measures": {}}
     corpus, measures = subject.corpus, corpus_measures(subject)
     figures["other_measures"] = {
         name: {way: controlled(subject, name, values, way) for way in corpus.eraser.ways}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from common import load, spread, table
-from faithfulness import K, SETUPS, SIZES, corpus_row
+from faithfulness import SETUPS, SIZES, K, corpus_row
 from tasks import TASKS
 
 from hf_attn_attr.evaluation.corpus_check import RANKED_BY
@@ -23,6 +23,7 @@ RANKINGS = {
 MEASURES = {
     RANKED_BY: "lower bound",
     "influence": "influence",
+    "influence_times_count": "influence x count",
     "joint": "joint, P(word\\|class)",
     "lift": "lift, P(class\\|word)",
     "npmi": "NPMI",

@@ -80,13 +80,15 @@ def corpus_measures(subject: Subject) -> dict[str, Floats]:
     """Measures by which the words of the corpus are ranked for each class, float64 (V, C) each.
 
     Those of the matrix, for words in at least `MIN_DOCUMENTS` of its texts and, of measures with a
-    sign, for the class; and, where the texts have labels, the coefficients of logistic regression
-    on their word counts. NaN is not listed. Within a class P(w|c) ranks as joint does, and P(c|w)
-    as lift.
+    sign, for the class; "influence_times_count", the sum of a word's influence over its
+    occurrences; and, where the texts have labels, the coefficients of logistic regression on their
+    word counts. NaN is not listed. Within a class P(w|c) ranks as joint does, and P(c|w) as lift.
     """
     assert subject.matrix is not None
     corpus = subject.corpus
     found = {name: _measure(subject.matrix, corpus, name) for name in _MEASURES}
+    count = corpus.aligned(subject.matrix.words, subject.matrix.count.astype(np.float64))
+    found["influence_times_count"] = found["influence"] * count[:, None]
     found = {
         name: values
         for name, values in found.items()

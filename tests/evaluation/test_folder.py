@@ -111,7 +111,8 @@ def test_the_figures_of_the_corpus_check(home, model):
                 low, high = row["matched"]["drop"][1:]
                 assert row["drop"] > high >= low
                 assert {
-                    "influence", "joint", "lift", "npmi", "log_odds", "logistic_regression"
+                    "influence", "influence_times_count", "joint", "lift", "npmi", "log_odds",
+                    "logistic_regression",
                 } == set(row["measures"])  # fmt: skip
     one, other = (figures["classes"][label]["mask"][1] for label in ("pos", "neg"))
     overall = figures["overall"]["mask"][1]
