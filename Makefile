@@ -70,6 +70,9 @@ bench: setup-test
 	$(BIN)/python benchmarks/coverage.py --data $(DATA)
 	$(BIN)/python benchmarks/calibration.py --data $(DATA)
 	$(BIN)/python benchmarks/stability.py --data $(DATA)
+	$(BIN)/python benchmarks/faithfulness.py --data $(DATA)
+	$(BIN)/python benchmarks/faithfulness.py --data $(DATA) --frozen --only sst emotion hatexplain
+	$(BIN)/python benchmarks/plausibility.py --data $(DATA)
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -14,6 +14,7 @@ from typing import Any
 from common import load, spread, table
 from evidence import calibration, coverage, stability
 from tasks import TASKS
+from trust import attention, in_texts, over_corpus, plausibility
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- results: benchmarks/summary.py -->", "<!-- end of results -->"
@@ -55,6 +56,10 @@ def section() -> str:
         calibration(),
         coverage(),
         stability(),
+        over_corpus(),
+        in_texts(),
+        attention(),
+        plausibility(),
         faithful_models(),
         rationales(),
         unknown_words(),

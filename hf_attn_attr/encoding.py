@@ -1,5 +1,6 @@
 """Texts as token ids, with their words and how much of them was not read."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from .batching import padded
 from .errors import IncompatibleError, InvalidInputError
 from .word_rules import WordRule, find_words
 
@@ -167,11 +169,23 @@ def owners(texts: Sequence[Encoded], length: int) -> torch.Tensor:
     return _padded([text.owner for text in texts], length, -1)
 
 
-def segments(texts: Sequence[Encoded], length: int) -> torch.Tensor | None:
-    """Segments of the tokens of a padded batch, int64 (B, T), where any is not 0."""
-    if all(text.type_ids is None for text in texts):
-        return None
-    return _padded([text.type_ids or [0] * len(text.ids) for text in texts], length, 0)
+def model_inputs(
+    model: PreTrainedModel, texts: Sequence[Encoded], pad: int
+) -> dict[str, torch.Tensor]:
+    """What the model is called with for a batch, on its device: int64 (B, T) each.
+
+    Segments are among it where any is not 0 and the model takes them.
+    """
+    inputs = padded([text.ids for text in texts], pad)
+    if any(text.type_ids is not None for text in texts) and "token_type_ids" in _parameters(model):
+        types = [text.type_ids or [0] * len(text.ids) for text in texts]
+        inputs["token_type_ids"] = _padded(types, inputs["input_ids"].shape[1], 0)
+    return {name: value.to(model.device) for name, value in inputs.items()}
+
+
+def _parameters(model: PreTrainedModel) -> Sequence[str]:
+    """Names of the arguments that the model's forward pass takes."""
+    return list(inspect.signature(model.forward).parameters)
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int, value: int) -> torch.Tensor:

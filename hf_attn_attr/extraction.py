@@ -1,6 +1,5 @@
 """Text in, attention and attribution columns out."""
 
-import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,9 +22,9 @@ from .encoding import (
     Encoded,
     encode,
     longest_text,
+    model_inputs,
     owners,
     padding_id,
-    segments,
     token_ids,
 )
 from .errors import IncompatibleError, InvalidInputError
@@ -240,15 +239,11 @@ class AttributionExtractor:
     def _batch(
         self, texts: Sequence[Encoded], classes: NDArray[np.int64] | None = None
     ) -> TokenBatch:
-        inputs = padded([text.ids for text in texts], self.replacements.pad)
-        length = inputs["input_ids"].shape[1]
-        types = segments(texts, length)
-        if types is not None and "token_type_ids" in _parameters(self.model):
-            inputs["token_type_ids"] = types
+        inputs = model_inputs(self.model, texts, self.replacements.pad)
         device = self.model.device
         return TokenBatch(
-            {name: value.to(device) for name, value in inputs.items()},
-            owners(texts, length).to(device),
+            inputs,
+            owners(texts, inputs["input_ids"].shape[1]).to(device),
             self.replacements,
             self.batch_tokens,
             None if classes is None else torch.from_numpy(classes).to(device),
@@ -381,8 +376,3 @@ def measure_gauge(
         padded([ids[index] for index in batch], padding_id(model, tokenizer))
         for batch in length_batches([len(tokens) for tokens in ids])
     )
-
-
-def _parameters(model: PreTrainedModel) -> Sequence[str]:
-    """Names of the arguments that the model's forward pass takes."""
-    return list(inspect.signature(model.forward).parameters)

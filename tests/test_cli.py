@@ -232,10 +232,10 @@ def test_evaluate_repeats_the_metrics_of_training(command, data, tmp_path):
     dev = write_csv(tmp_path / "dev.csv", reviews(12))
     command("train", "--train", data, "--validation", dev, "-o", tmp_path / "m", *SMALL)
     wanted = json.loads((tmp_path / "m" / "training.json").read_text())["metrics"]
-    answer = command("evaluate", tmp_path / "m", dev, "--json").json
-    assert answer["metrics"] == pytest.approx(wanted)
-    assert answer["texts"] == 12
-    assert "accuracy" in command("evaluate", tmp_path / "m", dev).out
+    answer = command("evaluate", tmp_path / "m", "--data", dev, "--json").json
+    assert answer["checks"][0]["figures"]["metrics"] == pytest.approx(wanted)
+    assert answer["texts"]["rows"] == 12
+    assert "accuracy" in command("evaluate", tmp_path / "m", "--data", dev).out
 
 
 def test_run_prints_what_it_dropped_and_both_answers(command, data, tmp_path):

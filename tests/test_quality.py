@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hf_attn_attr import IncompatibleError, TrainingSettings, load_labelled, train
+from hf_attn_attr import (
+    AttributionExtractor,
+    IncompatibleError,
+    TrainingSettings,
+    load_labelled,
+    train,
+)
 from hf_attn_attr.evaluation.quality import quality
 from hf_attn_attr.loading import load_model
 
@@ -26,7 +32,7 @@ def test_quality_of_the_saved_model_is_what_training_reported(tmp_path, problem)
         table, table[:31], output_dir=tmp_path, config=SMALL, progress=False,
         settings=TrainingSettings(epochs=2, learning_rate=1e-2, thresholds="per_label"),
     )  # fmt: skip
-    assert quality(*load_model(tmp_path), result.validation) == pytest.approx(
+    assert quality(AttributionExtractor(*load_model(tmp_path)), result.validation) == pytest.approx(
         result.metrics, rel=1e-4
     )
 
@@ -39,4 +45,4 @@ def test_texts_with_labels_in_another_order_are_refused(tmp_path):
     )  # fmt: skip
     other = load_labelled(table, labels=["pos", "neg"])
     with pytest.raises(IncompatibleError, match="labels= of the model"):
-        quality(result.model, result.tokenizer, other)
+        quality(AttributionExtractor(result.model, result.tokenizer), other)

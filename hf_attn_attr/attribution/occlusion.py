@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from ..errors import IncompatibleError
 from .token_attributions import TokenAttributions
-from .token_batch import TokenBatch
+from .token_batch import Replacements, TokenBatch
 
 Occlude = Literal["mask", "delete"]
 
@@ -35,7 +35,7 @@ def occlusion(
     Source: Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", section
     4.2; for words Li et al. 2016, "Understanding Neural Networks through Representation Erasure".
     """
-    replacement = None if by == "delete" else _replacement(model, batch)
+    replacement = None if by == "delete" else replacement_id(model, batch.replacements)
     owner = batch.owner
     logits = model(**batch.inputs).logits
     attribution = logits.new_zeros(*owner.shape, logits.shape[1])
@@ -59,8 +59,13 @@ def occlusion(
     return TokenAttributions(logits=logits, attribution=attribution)
 
 
-def _replacement(model: PreTrainedModel, batch: TokenBatch) -> int:
-    ids = batch.replacements
+def replacement_id(model: PreTrainedModel, ids: Replacements) -> int:
+    """The token that takes a word's place: mask, else unknown, else padding.
+
+    Raises:
+        IncompatibleError: If only the padding token could and the model finds the end of a text by
+            it.
+    """
     found = next(one for one in (ids.mask, ids.unknown, ids.pad) if one is not None)
     # Heads of causal models read the last token that is not padding.
     if found == ids.pad and hasattr(model, "score"):

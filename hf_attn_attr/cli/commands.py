@@ -272,49 +272,46 @@ def train_command(
 @app.command()
 def evaluate(
     folder: Folder,
-    texts: Annotated[str, typer.Argument(help="Labelled texts: a file or a Hub dataset.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Texts new to the model: a file or a Hub dataset. Default: its validation texts, "
+            "where they can be found again."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Classifier of the matrix in FOLDER. Default: that in FOLDER."),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=1, help="Texts whose words are erased one text at a time.")
+    ] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample and of draws.")] = 0,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
-    split: Annotated[str, typer.Option(help="Split of a Hub dataset.")] = "test",
+    split: Annotated[str | None, typer.Option(help="Split of a Hub dataset.")] = None,
     json_: Json = False,
 ) -> None:
-    """How well does the model predict labelled texts?
+    """How good is the model, and which of its numbers may be believed?
 
-    Reads a model folder and labelled texts; prints metrics, writes nothing. Multi-label predictions
-    use the thresholds saved with the model.
-    Example: `hf-attn-attr evaluate model test.csv`
+    Reads a folder and texts; prints a verdict for each check, writes evaluation.json and the
+    verdicts in influence/manifest.json. Predictions of multi-label models use their thresholds.
+    Example: `hf-attn-attr evaluate model --data test.csv`
     """
-    with working():
-        from ..data import load_labelled
-        from ..evaluation.quality import quality
+    from .evaluation import evaluate_and_tell
 
-        model, tokenizer = _model(folder)
-        config = model.config
-        regression = config.problem_type == "regression"
-        read = load_labelled(
-            texts,
-            split=split,
-            text_column=text_column,
-            label_column=label_column,
-            label_map=name_pairs(label_map),
-            labels=None if regression else [config.id2label[i] for i in range(config.num_labels)],
-            problem_type=config.problem_type,
-        )
-        metrics = quality(model, tokenizer, read)
-    if json_:
-        print_json(
-            {
-                "source": read.source,
-                "texts": len(read.dataset),
-                "dropped": read.dropped,
-                "metrics": metrics,
-            }
-        )
-        return
-    print_parts(
-        f"{read.source}: {count(read)}",
-        ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()),
+    evaluate_and_tell(
+        folder,
+        data,
+        model,
+        sample=sample,
+        seed=seed,
+        json_=json_,
+        text_column=text_column,
+        label_column=label_column,
+        label_map=name_pairs(label_map),
+        split=split,
     )
 
 

@@ -1,36 +1,35 @@
 """How well a trained model predicts labelled texts."""
 
 import numpy as np
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..data import LabelledTexts, label_indicators
 from ..errors import IncompatibleError
-from ..extraction import extract
+from ..extraction import AttributionExtractor
 from ..metrics import multi_label_metrics, regression_metrics, single_label_metrics
+from .erasure import Eraser
 
 
-def quality(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: LabelledTexts
-) -> dict[str, float]:
+def quality(extractor: AttributionExtractor, texts: LabelledTexts) -> dict[str, float]:
     """Metrics of a model on labelled texts; multi-label with the thresholds of its config.
+
+    Args:
+        extractor: The model, and how its texts are read.
+        texts: Texts with labels.
 
     Raises:
         IncompatibleError: If the texts have other labels than the model, or another order of them.
     """
-    config = model.config
-    labels = [config.id2label[index] for index in range(config.num_labels)]
     kind = texts.problem_type
-    if kind != "regression" and list(texts.labels) != labels:
+    if kind != "regression" and list(texts.labels) != extractor.labels:
         raise IncompatibleError(
-            f"{texts.source} has labels {list(texts.labels)}, the model has {labels}. Load the "
-            "texts with labels= of the model."
+            f"{texts.source} has labels {list(texts.labels)}, the model has {extractor.labels}. "
+            "Load the texts with labels= of the model."
         )
-    columns = extract(texts.dataset, model, tokenizer, method="attention", context=False)
+    outputs = Eraser(extractor, texts.dataset["text"][:]).full
     if kind == "multi_label_classification":
-        thresholds = np.array(config.thresholds or [0.5] * len(labels))
-        probabilities = np.array(columns["probabilities"][:])
-        return multi_label_metrics(probabilities, label_indicators(texts), thresholds)
+        thresholds = getattr(extractor.model.config, "thresholds", None) or 0.5
+        return multi_label_metrics(outputs, label_indicators(texts), np.array(thresholds))
     gold = np.array(texts.dataset["label"][:])
     if kind == "regression":
-        return regression_metrics(np.array(columns["prediction"][:]), gold)
-    return single_label_metrics(np.array(columns["probabilities"][:]), gold)
+        return regression_metrics(outputs[:, 0], gold)
+    return single_label_metrics(outputs, gold)
