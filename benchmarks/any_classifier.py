@@ -23,7 +23,7 @@ from hf_attn_attr import InfluenceMatrix, TrainingSettings
 from hf_attn_attr.data import LabelledTexts
 from hf_attn_attr.loading import load_classifier
 from hf_attn_attr.tokenization import words_of
-from hf_attn_attr.workflow import influence_of, run
+from hf_attn_attr.workflow import RunResult, influence_of, run
 
 ON = ("sst", "emotion")
 LEAST = 5  # texts that hold a word, for two matrices to be compared on it
@@ -52,22 +52,14 @@ def main() -> None:
 def measure(name: str, texts: Texts, data: Path, work: Path) -> dict[str, Any]:
     """Figures of both models on one task, and where they disagree."""
     validation = texts.validation
-    folder = work / f"{name}_finetuned"
-    tuned = peers.finetuned_encoder(texts.known, validation, peers.minilm(), 0, folder)
-    model, tokenizer = load_classifier(str(folder))
+    tuned = fine_tuned(name, texts, work)
+    model, tokenizer = load_classifier(str(work / f"{name}_finetuned"))
     started = time.perf_counter()
     _, theirs = influence_of(
         model, tokenizer, validation, output_dir=work / f"{name}_occlusion", method="occlusion"
     )
     occlusion_seconds = time.perf_counter() - started
-    trained = run(
-        texts.train,
-        validation,
-        extra_train=texts.extra,
-        output_dir=work / f"{name}_contribution",
-        settings=TrainingSettings(),
-        progress=False,
-    )
+    trained = trained_by_us(name, texts, work)
     ours = trained.matrix
     gold = log_odds(validation, ours.labels)
     humans = words.human_labels(data) if TASKS[name].sentiment else None
@@ -80,6 +72,33 @@ def measure(name: str, texts: Texts, data: Path, work: Path) -> dict[str, Any]:
         "occlusion_seconds": occlusion_seconds,
         "disagreements": disagreements(theirs, ours),
     }
+
+
+def fine_tuned(name: str, texts: Texts, work: Path) -> peers.Peer:
+    """MiniLM fine-tuned on the task, in `work`; one that is there already is reused."""
+    folder = work / f"{name}_finetuned"
+    return peers.finetuned_encoder(texts.known, texts.validation, peers.minilm(), 0, folder)
+
+
+def trained_by_us(name: str, texts: Texts, work: Path) -> RunResult:
+    """Our default model, its matrix folded on the validation texts, in `work`."""
+    return run(
+        texts.train,
+        texts.validation,
+        extra_train=texts.extra,
+        output_dir=work / f"{name}_contribution",
+        settings=TrainingSettings(),
+        progress=False,
+    )
+
+
+def models(name: str, texts: Texts, work: Path) -> tuple[Path, Path]:
+    """Folders of the fine-tuned MiniLM and of our model, made where they are missing."""
+    fine_tuned(name, texts, work)
+    ours = work / f"{name}_contribution"
+    if not (ours / "config.json").is_file():
+        trained_by_us(name, texts, work)
+    return work / f"{name}_finetuned", ours
 
 
 def figures(

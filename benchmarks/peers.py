@@ -226,7 +226,7 @@ def minilm() -> Path:
 def inference_seconds(predict: Predict, texts: Sequence[str]) -> float:
     """Median of three timed calls of `predict` on all the texts, on one thread."""
     seconds = []
-    with _one_thread():
+    with one_thread():
         for _ in range(3):
             started = time.perf_counter()
             predict(texts)
@@ -452,7 +452,8 @@ def _gold(texts: LabelledTexts) -> NDArray[Any]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Everything on one thread; what was set before is restored."""
     threads, parallel = torch.get_num_threads(), os.environ.get("TOKENIZERS_PARALLELISM")
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
