@@ -18,7 +18,7 @@ The peers are for this table alone; one that is not installed is left out and na
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -61,10 +61,10 @@ def main() -> None:
     """Measure, print a table."""
     options = common.parser(__doc__)
     options.add_argument(
-        "--texts", type=int, default=48, help="validation sentences, spread evenly"
+        "--texts", type=int, default=40, help="validation sentences, spread evenly"
     )
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--steps", type=int, default=50)
+    options.add_argument("--steps", type=int, default=20)
     options.add_argument("--batch-tokens", type=int, default=1024)
     arguments = options.parse_args()
     found = tasks.load(tasks.TASKS["sst"], arguments.data)
@@ -74,10 +74,10 @@ def main() -> None:
         Subject(*load_classifier(str(folder)), arguments.steps, arguments.batch_tokens)
         for folder in any_classifier.models("sst", found, arguments.work)
     )
+    settings = {"texts": len(texts), "steps": arguments.steps, "tokens": arguments.batch_tokens}
     with one_thread():
-        result = measure(arms(subject, ours), texts, arguments.rounds)
-    result |= {"texts": len(texts), "steps": arguments.steps, "rounds": arguments.rounds}
-    common.save("attribution_cost", result)
+        for result in measured(arms(subject, ours), texts, arguments.rounds):
+            common.save("attribution_cost", settings | result)
     rows = [
         (one["method"], one["by"], f"{one['passes']:.1f}" if one["passes"] else one["missing"])
         for one in result["arms"]
@@ -138,11 +138,10 @@ def mine(subject: Subject, texts: Sequence[str], *, method: str, **options: Any)
     return [np.reshape(one, (-1, classes)) for one in table["attribution"].to_pylist()]
 
 
-def measure(arms: Sequence[Arm], texts: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Passes of each arm, round after round, and how far terms are from captum's."""
+def measured(arms: Sequence[Arm], texts: Sequence[str], rounds: int) -> Iterator[dict[str, Any]]:
+    """Passes of each arm and how far terms are from captum's, after each round."""
     ratios: list[list[float]] = [[] for _ in arms]
     missing: list[str | None] = [None] * len(arms)
-    units: list[float] = []
     terms: dict[tuple[str, str], Terms] = {}
     for _ in range(rounds):
         for index, arm in enumerate(arms):
@@ -158,26 +157,25 @@ def measure(arms: Sequence[Arm], texts: Sequence[str], rounds: int) -> dict[str,
             after, _ = seconds(arm.subject.logits, texts)
             unit = (before + after) / 2 / len(texts)
             ratios[index].append(spent / len(chosen) / unit)
-            units.append(unit)
             print(f"{arm.method}, {arm.by}: {ratios[index][-1]:.1f}", flush=True)
-    return {
-        "arms": [
-            {
-                "method": arm.method,
-                "by": arm.by,
-                "passes": median(found) if found else None,
-                "rounds": found,
-                "texts": arm.texts or len(texts),
-                "missing": absent,
-            }
-            for arm, found, absent in zip(arms, ratios, missing, strict=True)
-        ],
-        "farthest_from_captum": {
-            method: distance(terms[method, "this package"], terms[method, by])
-            for method, by in terms
-            if by == "captum" and terms[method, by] is not None
-        },
-    }
+        yield {
+            "arms": [
+                {
+                    "method": arm.method,
+                    "by": arm.by,
+                    "passes": median(found) if found else None,
+                    "rounds": found,
+                    "texts": arm.texts or len(texts),
+                    "missing": absent,
+                }
+                for arm, found, absent in zip(arms, ratios, missing, strict=True)
+            ],
+            "farthest_from_captum": {
+                method: distance(terms[method, "this package"], theirs)
+                for (method, by), theirs in terms.items()
+                if by == "captum"
+            },
+        }
 
 
 def of_all_lengths(texts: Sequence[str], number: int) -> list[str]:
