@@ -68,6 +68,7 @@ bench: setup-test
 	$(BIN)/python benchmarks/coverage.py --data $(DATA)
 	$(BIN)/python benchmarks/calibration.py --data $(DATA)
 	$(BIN)/python benchmarks/stability.py --data $(DATA)
+	$(BIN)/python benchmarks/attribution_cost.py --data $(DATA)
 
 clean:
 	rm -rf .venv build dist *.egg-info

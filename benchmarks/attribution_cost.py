@@ -74,7 +74,12 @@ def main() -> None:
         Subject(*load_classifier(str(folder)), arguments.steps, arguments.batch_tokens)
         for folder in any_classifier.models("sst", found, arguments.work)
     )
-    settings = {"texts": len(texts), "steps": arguments.steps, "tokens": arguments.batch_tokens}
+    settings = {
+        "texts": len(texts),
+        "steps": arguments.steps,
+        "tokens": arguments.batch_tokens,
+        "captum_batch": other.CAPTUM_BATCH,
+    }
     with one_thread():
         for result in measured(arms(subject, ours), texts, arguments.rounds):
             common.save("attribution_cost", settings | result)
