@@ -65,7 +65,7 @@ bench: setup-test
 	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/unknown_words.py --data $(DATA)
-	$(BIN)/python benchmarks/coverage.py --data $(DATA)
+	$(BIN)/python benchmarks/interval_coverage.py --data $(DATA)
 	$(BIN)/python benchmarks/calibration.py --data $(DATA)
 	$(BIN)/python benchmarks/stability.py --data $(DATA)
 	$(BIN)/python benchmarks/attribution_cost.py --data $(DATA)

@@ -32,22 +32,20 @@ def attribution_cost() -> str:
         for one in result["arms"]
         if one["method"] in ("shap", "lime") and one["passes"]
     )
-    complete = passes["integrated_gradients", "this package, more steps until the error is 1%"]
     alone = passes["occlusion", "captum, one by one, all classes at once"]
     farthest = max(result["farthest_from_captum"].values())
     return (
         f"What that costs, in batched forward passes (`benchmarks/attribution_cost.py`): MiniLM "
-        f"fine-tuned on SST, {result['texts']} validation sentences, both classes, "
+        "fine-tuned on SST, its validation sentences, both classes, "
         f"{result['steps']} steps of integrated gradients, {result['tokens']:,} padded tokens a "
-        "pass for all, one core; `contribution` of our model in its own passes. captum gets the "
-        f"texts as they come, {result['captum_batch']} padded together, or sorted by length for "
-        "it.\n\n"
+        "pass for all, one core; `contribution` is of our model, in its own passes. captum gets "
+        f"the texts as they come, {result['captum_batch']} padded together, or sorted by length "
+        "for it.\n\n"
         + table(["method", *columns], rows)
         + f"\n\nOur terms are captum's within {farthest:.0e} of the largest. captum's occlusion "
         "takes "
-        f"{alone:.1f} where it is given one text at a time and all classes as one call. With more "
-        f"steps where the error is above 1%, the default, integrated gradients take {complete:.1f}."
-        f" Methods that sample, passes per text: {sampled}."
+        f"{alone:.1f} where it is given one text at a time, all its classes in one call. Methods "
+        f"that sample, passes per text: {sampled}."
     )
 
 

@@ -4,7 +4,7 @@
 
 All explain one MiniLM fine-tuned on SST (reused where `any_classifier.py` has made it), the same
 validation sentences, all classes, on one thread. CPU time of text in, attributions out, divided by
-that of one forward pass over the same texts, batched by length, which is timed before and after
+that of one forward pass, batched by length, over as many tokens, which is timed before and after
 each. Rounds are interleaved; the median counts. Equal for all: steps, baseline, padded tokens per
 pass. captum is called with texts as they come, and with texts sorted by length for it. Ours is
 also held against captum's terms, number by number. Results go to `results/attribution_cost.json`.
@@ -35,7 +35,8 @@ from peers import one_thread
 from hf_attn_attr import AttributionExtractor
 from hf_attn_attr.loading import load_classifier
 
-FEW = 2  # texts for the methods that sample
+MANY, SOME, FEW = 128, 32, 1  # texts for methods of one pass, of many, and that sample
+UNIT = 256  # texts of the forward pass that is the unit
 
 
 @dataclass(frozen=True)
@@ -45,43 +46,38 @@ class Arm:
     Attributes:
         method: What is computed.
         by: Who computes it, and how it is called.
+        texts: How many to explain.
         run: From texts to terms.
         subject: Whose forward pass is the unit.
-        texts: Explain so many texts alone, of all lengths; 0 for all.
     """
 
     method: str
     by: str
+    texts: int
     run: Callable[[Sequence[str]], Terms]
     subject: Subject
-    texts: int = 0
 
 
 def main() -> None:
     """Measure, print a table."""
     options = common.parser(__doc__)
-    options.add_argument(
-        "--texts", type=int, default=40, help="validation sentences, spread evenly"
-    )
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--steps", type=int, default=20)
     options.add_argument("--batch-tokens", type=int, default=1024)
     arguments = options.parse_args()
     found = tasks.load(tasks.TASKS["sst"], arguments.data)
     every = found.validation.dataset["text"][:]
-    texts = [every[row] for row in np.linspace(0, len(every) - 1, arguments.texts).astype(int)]
     subject, ours = (
         Subject(*load_classifier(str(folder)), arguments.steps, arguments.batch_tokens)
         for folder in any_classifier.models("sst", found, arguments.work)
     )
     settings = {
-        "texts": len(texts),
         "steps": arguments.steps,
         "tokens": arguments.batch_tokens,
         "captum_batch": other.CAPTUM_BATCH,
     }
     with one_thread():
-        for result in measured(arms(subject, ours), texts, arguments.rounds):
+        for result in measured(arms(subject, ours), every, arguments.rounds):
             common.save("attribution_cost", settings | result)
     rows = [
         (one["method"], one["by"], f"{one['passes']:.1f}" if one["passes"] else one["missing"])
@@ -92,41 +88,45 @@ def main() -> None:
 
 def arms(subject: Subject, ours: Subject) -> list[Arm]:
     """What is measured, in order."""
-    found = [Arm("contribution", "this package", partial(mine, ours, method="contribution"), ours)]
+    found = [
+        Arm("contribution", "this package", MANY, partial(mine, ours, method="contribution"), ours)
+    ]
 
     def add(
-        method: str, by: str, run: Callable[..., Terms], few: int = 0, /, **settings: Any
+        method: str, by: str, texts: int, run: Callable[..., Terms], /, **settings: Any
     ) -> None:
-        found.append(Arm(method, by, partial(run, subject, **settings), subject, few))
+        found.append(Arm(method, by, texts, partial(run, subject, **settings), subject))
 
-    def mine_and_captum(name: str, captum: Callable[..., Terms], **options: Any) -> None:
-        add(name, "this package", mine, method=name, **options)
-        add(name, "captum", captum, batching=other.in_order)
-        add(name, "captum, texts sorted for it", captum, batching=other.by_length)
+    def mine_and_captum(
+        method: str, texts: int, captum: Callable[..., Terms], rows: int, /, **options: Any
+    ) -> None:
+        add(method, "this package", texts, mine, method=method, **options)
+        add(method, "captum", texts, captum, batching=other.in_order)
+        grouped = partial(other.by_length, rows=rows)
+        add(method, "captum, texts sorted for it", texts, captum, batching=grouped)
 
-    add("attention", "this package", mine, method="attention")
-    add("attention_rollout", "this package", mine, method="attention_rollout")
-    mine_and_captum("input_x_gradient", other.captum_input_x_gradient)
-    mine_and_captum("occlusion", other.captum_feature_ablation)
-    add("occlusion", "captum, one by one, all classes at once", other.captum_all_classes_at_once)
+    add("attention", "this package", MANY, mine, method="attention")
+    add("attention_rollout", "this package", MANY, mine, method="attention_rollout")
+    mine_and_captum("input_x_gradient", MANY, other.captum_input_x_gradient, 1)
+    mine_and_captum("occlusion", SOME, other.captum_feature_ablation, other.ROWS)
+    alone = "captum, one by one, all classes at once"
+    add("occlusion", alone, SOME, other.captum_all_classes_at_once)
     mine_and_captum(
         "integrated_gradients",
+        SOME,
         other.captum_integrated_gradients,
+        other.ROWS,
         steps=subject.steps,
         max_error=float("inf"),
     )
-    add("integrated_gradients", "transformers-interpret", other.transformers_interpret)
-    add(
-        "integrated_gradients",
-        "this package, more steps until the error is 1%",
-        mine,
-        method="integrated_gradients",
-        steps=subject.steps,
-    )
-    add("shap", "shap, defaults (500 evaluations)", other.shap_text, FEW)
-    add("shap", "shap, 50 evaluations, batched", other.shap_text, FEW, max_evals=50, batch_size=64)
-    add("lime", "lime, defaults (5000 samples)", other.lime_text, FEW)
-    add("lime", "lime, 100 samples", other.lime_text, FEW, num_samples=100)
+    add("integrated_gradients", "transformers-interpret", SOME, other.transformers_interpret)
+    for by, settings in (
+        ("shap, defaults (500 evaluations)", {}),
+        ("shap, 50 evaluations, batched", {"max_evals": 50, "batch_size": 64}),
+    ):
+        add("shap", by, FEW, other.shap_text, **settings)
+    add("lime", "lime, defaults (5000 samples)", FEW, other.lime_text)
+    add("lime", "lime, 100 samples", FEW, other.lime_text, num_samples=100)
     return found
 
 
@@ -152,16 +152,17 @@ def measured(arms: Sequence[Arm], texts: Sequence[str], rounds: int) -> Iterator
         for index, arm in enumerate(arms):
             if missing[index]:
                 continue
-            chosen = of_all_lengths(texts, arm.texts) if arm.texts else texts
-            before, _ = seconds(arm.subject.logits, texts)
+            chosen = spread_evenly(texts, arm.texts)
+            before = forward_seconds(arm.subject, texts)
+            started = time.process_time()
             try:
-                spent, terms[arm.method, arm.by] = seconds(arm.run, chosen)
+                terms[arm.method, arm.by] = arm.run(chosen)
             except ImportError as error:
                 missing[index] = f"not installed ({error.name})"
                 continue
-            after, _ = seconds(arm.subject.logits, texts)
-            unit = (before + after) / 2 / len(texts)
-            ratios[index].append(spent / len(chosen) / unit)
+            spent = time.process_time() - started
+            unit = (before + forward_seconds(arm.subject, texts)) / 2
+            ratios[index].append(spent / arm.subject.tokens(chosen) / unit)
             print(f"{arm.method}, {arm.by}: {ratios[index][-1]:.1f}", flush=True)
         yield {
             "arms": [
@@ -170,7 +171,7 @@ def measured(arms: Sequence[Arm], texts: Sequence[str], rounds: int) -> Iterator
                     "by": arm.by,
                     "passes": median(found) if found else None,
                     "rounds": found,
-                    "texts": arm.texts or len(texts),
+                    "texts": arm.texts,
                     "missing": absent,
                 }
                 for arm, found, absent in zip(arms, ratios, missing, strict=True)
@@ -183,17 +184,18 @@ def measured(arms: Sequence[Arm], texts: Sequence[str], rounds: int) -> Iterator
         }
 
 
-def of_all_lengths(texts: Sequence[str], number: int) -> list[str]:
-    """So many of the texts: the middle ones of as many parts of like length."""
-    parts = np.array_split(sorted(texts, key=len), number)
-    return [str(part[len(part) // 2]) for part in parts]
+def spread_evenly(texts: Sequence[str], number: int) -> list[str]:
+    """So many of the texts, in their order; the middle one if it is one."""
+    edges = np.linspace(0, len(texts), number + 1)
+    return [texts[int(middle)] for middle in (edges[:-1] + edges[1:]) / 2]
 
 
-def seconds(run: Callable[..., Any], texts: Sequence[str]) -> tuple[float, Any]:
-    """CPU time of a call, and its result."""
+def forward_seconds(subject: Subject, texts: Sequence[str]) -> float:
+    """CPU time of a batched forward pass, per token."""
+    chosen = spread_evenly(texts, UNIT)
     started = time.process_time()
-    found = run(texts)
-    return time.process_time() - started, found
+    subject.logits(chosen)
+    return (time.process_time() - started) / subject.tokens(chosen)
 
 
 def distance(ours: Terms, theirs: Terms) -> float:

@@ -19,6 +19,10 @@ from hf_attn_attr.encoding import Encoded, encode, longest_text, owners
 
 Terms = list[NDArray[Any]] | None
 CAPTUM_BATCH = 16  # texts that are padded together, in the order given
+ROWS = (
+    8  # of one text in a pass, for methods that need many; then few texts share it, of like length
+)
+UNIT_TOKENS = 512  # a pass of the unit: hardly any padding, and larger ones are no faster
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,14 @@ class Subject:
         ids = [text.ids for text in self.encode(texts)]
         found = np.zeros((len(ids), len(self.classes)), np.float32)
         with torch.no_grad():
-            for rows in length_batches([len(one) for one in ids], self.batch_tokens):
+            for rows in length_batches([len(one) for one in ids], UNIT_TOKENS):
                 inputs = padded([ids[row] for row in rows], self.tokenizer.pad_token_id)
                 found[rows] = self.model(**inputs).logits.numpy()
         return found
+
+    def tokens(self, texts: Sequence[str]) -> int:
+        """Tokens of all the texts, special ones included."""
+        return sum(len(text.ids) for text in self.encode(texts))
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Logits, in the form captum wants."""
@@ -79,9 +87,9 @@ def in_order(subject: Subject, encoded: Sequence[Encoded]) -> Iterator[Batch]:
         yield _batch(subject, encoded, texts)
 
 
-def by_length(subject: Subject, encoded: Sequence[Encoded]) -> Iterator[Batch]:
-    """Texts of like length together, as many as a pass takes."""
-    for texts in length_batches([len(text.ids) for text in encoded], subject.batch_tokens):
+def by_length(subject: Subject, encoded: Sequence[Encoded], rows: int = 1) -> Iterator[Batch]:
+    """Texts of like length together, as many as leave room for `rows` of each in a pass."""
+    for texts in length_batches([len(text.ids) for text in encoded], subject.batch_tokens // rows):
         yield _batch(subject, encoded, texts)
 
 
