@@ -67,12 +67,13 @@ bench: setup-test
 	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/unknown_words.py --data $(DATA)
-	$(BIN)/python benchmarks/coverage.py --data $(DATA)
+	$(BIN)/python benchmarks/interval_coverage.py --data $(DATA)
 	$(BIN)/python benchmarks/calibration.py --data $(DATA)
 	$(BIN)/python benchmarks/stability.py --data $(DATA)
 	$(BIN)/python benchmarks/faithfulness.py --data $(DATA)
 	$(BIN)/python benchmarks/faithfulness.py --data $(DATA) --frozen --only sst emotion hatexplain
 	$(BIN)/python benchmarks/plausibility.py --data $(DATA)
+	$(BIN)/python benchmarks/attribution_cost.py --data $(DATA)
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -19,15 +19,16 @@ import words
 from scipy.stats import spearmanr
 from tasks import TASKS, Texts
 
-from hf_attn_attr import InfluenceMatrix, TrainingSettings
+from examples.any_classifier import disagreements
+from hf_attn_attr import AttributionExtractor, InfluenceMatrix, TrainingSettings
 from hf_attn_attr.data import LabelledTexts
 from hf_attn_attr.loading import load_classifier
 from hf_attn_attr.tokenization import words_of
-from hf_attn_attr.workflow import influence_of, run
+from hf_attn_attr.workflow import RunResult, influence_of, run
 
 ON = ("sst", "emotion")
 LEAST = 5  # texts that hold a word, for two matrices to be compared on it
-SHOWN = 8  # words named for each label
+SHOWN = 8  # words named
 
 
 def main() -> None:
@@ -46,28 +47,21 @@ def main() -> None:
         columns = next(iter(found["models"].values()))
         common.show(TASKS[name].title, ("model", *columns), rows)
         print("Spearman of the two matrices:", f"{found['spearman']:.4f}")
-        print("Most disagreed on:", found["disagreements"])
+        for one in found["disagreements"]:
+            print("{word}, {label}: {influence:+.2f}, ours {influence_other:+.2f}".format(**one))
 
 
 def measure(name: str, texts: Texts, data: Path, work: Path) -> dict[str, Any]:
     """Figures of both models on one task, and where they disagree."""
     validation = texts.validation
-    folder = work / f"{name}_finetuned"
-    tuned = peers.finetuned_encoder(texts.known, validation, peers.minilm(), 0, folder)
-    model, tokenizer = load_classifier(str(folder))
+    tuned = fine_tuned(name, texts, work)
+    extractor = AttributionExtractor(
+        *load_classifier(work / f"{name}_finetuned"), method="occlusion"
+    )
     started = time.perf_counter()
-    _, theirs = influence_of(
-        model, tokenizer, validation, output_dir=work / f"{name}_occlusion", method="occlusion"
-    )
+    _, theirs = influence_of(extractor, validation, output_dir=work / f"{name}_occlusion")
     occlusion_seconds = time.perf_counter() - started
-    trained = run(
-        texts.train,
-        validation,
-        extra_train=texts.extra,
-        output_dir=work / f"{name}_contribution",
-        settings=TrainingSettings(),
-        progress=False,
-    )
+    trained = trained_by_us(name, texts, work)
     ours = trained.matrix
     gold = log_odds(validation, ours.labels)
     humans = words.human_labels(data) if TASKS[name].sentiment else None
@@ -78,8 +72,35 @@ def measure(name: str, texts: Texts, data: Path, work: Path) -> dict[str, Any]:
         },
         "spearman": agreement(ours, theirs),
         "occlusion_seconds": occlusion_seconds,
-        "disagreements": disagreements(theirs, ours),
+        "disagreements": disagreements(theirs, ours, LEAST).head(SHOWN).to_dict("records"),
     }
+
+
+def fine_tuned(name: str, texts: Texts, work: Path) -> peers.Peer:
+    """MiniLM fine-tuned on the task, in `work`; one that is there already is reused."""
+    folder = work / f"{name}_finetuned"
+    return peers.finetuned_encoder(texts.known, texts.validation, peers.minilm(), 0, folder)
+
+
+def trained_by_us(name: str, texts: Texts, work: Path) -> RunResult:
+    """Our default model, its matrix folded on the validation texts, in `work`."""
+    return run(
+        texts.train,
+        texts.validation,
+        extra_train=texts.extra,
+        output_dir=work / f"{name}_contribution",
+        settings=TrainingSettings(),
+        progress=False,
+    )
+
+
+def models(name: str, texts: Texts, work: Path) -> tuple[Path, Path]:
+    """Folders of the fine-tuned MiniLM and of our model, made where they are missing."""
+    fine_tuned(name, texts, work)
+    ours = work / f"{name}_contribution"
+    if not (ours / "config.json").is_file():
+        trained_by_us(name, texts, work)
+    return work / f"{name}_finetuned", ours
 
 
 def figures(
@@ -132,16 +153,6 @@ def agreement(ours: InfluenceMatrix, theirs: InfluenceMatrix) -> float:
     """Spearman of the influences of both on words that `LEAST` texts or more hold."""
     table = theirs.compare(ours, min_documents=LEAST)
     return float(spearmanr(table["influence"], table["influence_other"]).statistic)
-
-
-def disagreements(theirs: InfluenceMatrix, ours: InfluenceMatrix) -> dict[str, list[str]]:
-    """Words of each label on which the matrices differ most, by the z of the difference."""
-    table = theirs.compare(ours, min_documents=LEAST)
-    table = table[table["sign_flip"]].assign(size=table["z"].abs())
-    return {
-        str(label): part.nlargest(SHOWN, "size")["word"].tolist()
-        for label, part in table.groupby("label")
-    }
 
 
 if __name__ == "__main__":

@@ -89,9 +89,10 @@ def coverage() -> str:
     ]
     return (
         "95% intervals: share that holds the mean influence of the whole corpus, when a third of "
-        "the texts is folded (`benchmarks/coverage.py`, 100 samples, 3 seeds), by the number of "
-        "texts that hold the word; also of the fifth of the words that are strongest in the whole "
-        "corpus, and of the cells called consistent:\n\n" + table(["texts", "cells", *BINS], rows)
+        "the texts is folded (`benchmarks/interval_coverage.py`, 100 samples, 3 seeds), by the "
+        "number of texts that hold the word; also of the fifth of the words that are strongest in "
+        "the whole corpus, and of the cells called consistent:\n\n"
+        + table(["texts", "cells", *BINS], rows)
     )
 
 

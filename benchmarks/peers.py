@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,13 +24,8 @@ from transformers import (
     AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    DataCollatorWithPadding,
     PreTrainedModel,
     PreTrainedTokenizerFast,
-    PrinterCallback,
-    Trainer,
-    TrainingArguments,
-    set_seed,
 )
 
 from hf_attn_attr.batching import length_batches, padded
@@ -39,7 +35,10 @@ from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError
 from hf_attn_attr.evaluation.linear import fit_linear
 from hf_attn_attr.files import read_json, sha256_of_file, write_bytes
 from hf_attn_attr.metrics import multi_label_metrics, single_label_metrics, tune_thresholds
-from hf_attn_attr.tokenization import save_tokenizer, words_of
+from hf_attn_attr.tokenization import words_of
+
+sys.path.append(str(Path(__file__).parent.parent))
+from examples.any_classifier import fine_tune
 
 Predict = Callable[[Sequence[str]], NDArray[Any]]  # texts (N) to logits (N, C)
 
@@ -182,7 +181,17 @@ def finetuned_encoder(
     if all(path.is_file() for path in files):
         return _reused(figures, recipe)
     started = time.perf_counter()
-    _finetune(train, encoder_path, seed, output_dir, epochs, max_length)
+    fine_tune(
+        train,
+        encoder_path,
+        output_dir,
+        epochs=epochs,
+        seed=seed,
+        max_length=max_length,
+        bf16=_bfloat16_is_fast(),
+        use_cpu=not torch.cuda.is_available(),
+        disable_tqdm=True,
+    )
     seconds = time.perf_counter() - started
     model = AutoModelForSequenceClassification.from_pretrained(output_dir).eval()
     tokenizer = AutoTokenizer.from_pretrained(output_dir)
@@ -226,7 +235,7 @@ def minilm() -> Path:
 def inference_seconds(predict: Predict, texts: Sequence[str]) -> float:
     """Median of three timed calls of `predict` on all the texts, on one thread."""
     seconds = []
-    with _one_thread():
+    with one_thread():
         for _ in range(3):
             started = time.perf_counter()
             predict(texts)
@@ -321,55 +330,6 @@ class _Bag(nn.Module):
             yield
 
 
-def _finetune(
-    texts: LabelledTexts,
-    encoder_path: Path,
-    seed: int,
-    output_dir: Path,
-    epochs: int,
-    max_length: int,
-) -> None:
-    set_seed(seed)
-    tokenizer = AutoTokenizer.from_pretrained(encoder_path, model_max_length=max_length)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        encoder_path,
-        problem_type=texts.problem_type,
-        id2label=dict(enumerate(texts.labels)),
-        label2id={label: index for index, label in enumerate(texts.labels)},
-    )
-    ids = tokenizer(texts.dataset["text"][:], truncation=True)["input_ids"]
-    trainer = Trainer(
-        model=model,
-        args=TrainingArguments(
-            output_dir=str(output_dir),
-            num_train_epochs=epochs,
-            per_device_train_batch_size=32,
-            learning_rate=5e-5,
-            weight_decay=0.01,
-            warmup_steps=0.06,
-            lr_scheduler_type="linear",
-            optim="adamw_torch_fused",
-            train_sampling_strategy="group_by_length",
-            bf16=_bfloat16_is_fast(),
-            use_cpu=not torch.cuda.is_available(),
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            seed=seed,
-            disable_tqdm=True,
-        ),
-        train_dataset=[
-            {"input_ids": tokens, "labels": label}
-            for tokens, label in zip(ids, _gold(texts).tolist(), strict=True)
-        ],
-        data_collator=DataCollatorWithPadding(tokenizer),
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    model.save_pretrained(output_dir)
-    save_tokenizer(tokenizer, str(output_dir))
-
-
 def _reused(figures: Path, recipe: dict[str, Any]) -> Peer:
     record = read_json(figures)
     if record["recipe"] != recipe:
@@ -452,7 +412,8 @@ def _gold(texts: LabelledTexts) -> NDArray[Any]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Everything on one thread; what was set before is restored."""
     threads, parallel = torch.get_num_threads(), os.environ.get("TOKENIZERS_PARALLELISM")
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

@@ -1,6 +1,6 @@
 """Write the README's figures from the JSON under `results/`.
 
-python benchmarks/summary.py          # rewrite the section between the markers
+python benchmarks/summary.py          # rewrite the sections between markers
 python benchmarks/summary.py --check  # exit 1 if the README says something else
 """
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from any_model import any_classifier, attribution_cost
 from common import load, spread, table
 from evidence import calibration, coverage, stability
 from tasks import TASKS
 from trust import attention, in_texts, over_corpus, plausibility
 
 README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- results: benchmarks/summary.py -->", "<!-- end of results -->"
 ARMS = {
     "scratch": "from scratch",
     "distilled": "+ word vectors",
@@ -34,17 +34,25 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--check", action="store_true")
     check = options.parse_args().check
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    text = f"{before}{BEGIN}\n\n{section()}\n\n{END}{after}"
+    text = README.read_text(encoding="utf-8")
+    for name, section in (("any classifier", any_model), ("results", results)):
+        begin, end = f"<!-- {name}: benchmarks/summary.py -->", f"<!-- end of {name} -->"
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}\n\n{section()}\n\n{end}{after}"
     if not check:
         README.write_text(text, encoding="utf-8")
     elif text != README.read_text(encoding="utf-8"):
         sys.exit("The README's figures are not those of benchmarks/results. Run summary.py.")
 
 
-def section() -> str:
-    """The section, in Markdown."""
+def any_model() -> str:
+    """The section on any classifier, in Markdown."""
+    return "\n\n".join(part for part in (attribution_cost(), any_classifier()) if part)
+
+
+def results() -> str:
+    """The section of results, in Markdown."""
     parts = [
         quality(),
         cost(),

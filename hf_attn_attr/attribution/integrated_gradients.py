@@ -1,6 +1,5 @@
 """Integrated gradients: the gradient averaged on the way from an empty text to the text."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -84,22 +83,21 @@ def _integral(
     steps: int,
 ) -> Tensor:
     """Terms (b, T, K) of the texts (b,) of the batch, by `steps` points from `start` (E,) on."""
-    length = batch.owner.shape[1]
     points, weights = (
         torch.as_tensor(values, dtype=start.dtype, device=start.device)
         for values in np.polynomial.legendre.leggauss(steps)
     )
-    # Every text at every point, cut into passes: the rows of a pass are of any text and point.
+    # Every text at every point; a pass has rows of any text and point.
     place = torch.arange(len(texts), device=texts.device).repeat_interleave(steps)
     point = ((1 + points) / 2).repeat(len(texts))
     weight = (weights / 2).repeat(len(texts))
-    total = start.new_zeros(len(texts), length, targets.shape[1])
-    for rows in _passes(len(place), batch.max_tokens // max(1, length)):
+    total = start.new_zeros(len(texts), batch.owner.shape[1], targets.shape[1])
+    for rows, inputs in batch.passes(texts[place]):
         chosen = texts[place[rows]]
-        part = {name: value[chosen] for name, value in batch.inputs.items()}
-        change = _toward(start, batch.owner[chosen] >= 0, point[rows])
-        _, terms, _ = gradient_terms(model, part, change, targets[chosen])
-        total.index_add_(0, place[rows], terms * weight[rows, None, None])
+        length = inputs["input_ids"].shape[1]
+        change = _toward(start, batch.owner[chosen, :length] >= 0, point[rows])
+        _, terms, _ = gradient_terms(model, inputs, change, targets[chosen])
+        total[:, :length].index_add_(0, place[rows], terms * weight[rows, None, None])
     return total
 
 
@@ -130,8 +128,3 @@ def _baseline_vector(model: PreTrainedModel, batch: TokenBatch, baseline: Baseli
         return embed(model, every)[0].mean(0)
     pad = embed(model, one + batch.replacements.pad)[0, 0]
     return pad if baseline == "pad" else torch.zeros_like(pad)
-
-
-def _passes(rows: int, size: int) -> Iterator[slice]:
-    size = max(1, size)
-    return (slice(first, first + size) for first in range(0, rows, size))

@@ -39,23 +39,15 @@ def occlusion(
     owner = batch.owner
     logits = model(**batch.inputs).logits
     attribution = logits.new_zeros(*owner.shape, logits.shape[1])
-    first = _first_tokens(owner)
-    text, token = first.nonzero(as_tuple=True)
-    lengths = batch.real.sum(1)
-    begin = 0
-    while begin < len(text):
-        # As many rows as fit at the length of the longest; texts of a batch are of like length.
-        size = max(1, batch.max_tokens // max(1, owner.shape[1]))
-        rows, at = text[begin : begin + size], token[begin : begin + size]
-        gone = owner[rows] == owner[rows, at].unsqueeze(1)
-        part = {name: value[rows, : lengths[rows].max()] for name, value in batch.inputs.items()}
-        gone = gone[:, : lengths[rows].max()]
+    text, token = _first_tokens(owner).nonzero(as_tuple=True)
+    for rows, inputs in batch.passes(text):
+        of, at = text[rows], token[rows]
+        gone = (owner[of] == owner[of, at].unsqueeze(1))[:, : inputs["input_ids"].shape[1]]
         if replacement is None:
-            part = _deleted(part, gone, batch.replacements.pad)
+            inputs = _deleted(inputs, gone, batch.replacements.pad)
         else:
-            part["input_ids"] = part["input_ids"].masked_fill(gone, replacement)
-        attribution[rows, at] = logits[rows] - model(**part).logits
-        begin += size
+            inputs["input_ids"] = inputs["input_ids"].masked_fill(gone, replacement)
+        attribution[of, at] = logits[of] - model(**inputs).logits
     return TokenAttributions(logits=logits, attribution=attribution)
 
 

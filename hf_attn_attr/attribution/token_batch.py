@@ -1,11 +1,12 @@
 """What every attribution method reads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from ..batching import BATCH_TOKENS
+from ..batching import BATCH_TOKENS, length_batches
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Replacements:
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """The B texts of a padded batch of T tokens.
+    """The B texts of a batch of T tokens, padded on the right.
 
     Attributes:
         inputs: What the model is called with, int64 (B, T) each: `input_ids`, `attention_mask`,
@@ -41,3 +42,16 @@ class TokenBatch:
     def real(self) -> Tensor:
         """True at tokens, False at padding: bool (B, T)."""
         return self.inputs["attention_mask"].bool()
+
+    def passes(self, texts: Tensor) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Forward passes that read the texts, each as often as `texts` (n,) names it.
+
+        Yields:
+            For a pass of b rows: which of the n they are, int64 (b,), and their inputs, (b, T)
+            each. Rows of like length share a pass, which is cut to its longest.
+        """
+        lengths = self.real.sum(1)[texts]
+        for chosen in length_batches(lengths.tolist(), self.max_tokens):
+            rows = torch.tensor(chosen, device=texts.device)
+            longest = int(lengths[rows].max())
+            yield rows, {name: part[texts[rows], :longest] for name, part in self.inputs.items()}

@@ -17,7 +17,7 @@ from .exact import FloatArray, IntArray
 SHRINKAGE_DOCUMENTS = 5
 # Weight of the pooled variance, in degrees of freedom: so much, and a share of the word's own
 # (even many texts tell the variance of long-tailed attributions badly). With words pooled by the
-# size of their mean, these cover best at every number of texts (benchmarks/coverage.py).
+# size of their mean, these cover best at every number of texts (benchmarks/interval_coverage.py).
 PRIOR_DEGREES = 4.0
 PRIOR_SHARE = 1 / 8
 # Words of like document count are pooled in up to 5 groups by the size of their mean.

@@ -62,6 +62,29 @@ def test_neither_batch_nor_padding_matters(name, method):
         assert row["attribution"] in ([], None)
 
 
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("integrated_gradients", {"steps": 20, "max_error": 1e9}), ("occlusion", {})],
+)
+def test_passes_hardly_read_padding(method, options):
+    model, words = build("bert"), tokenizer("wordpiece")
+    texts = [" ".join(["film"] * length) for length in range(1, 41)]
+    extractor = AttributionExtractor(model, words, method, options=options, batch_tokens=1000)
+    shapes, real = [], []
+
+    def count(_module, _arguments, inputs):
+        shapes.append(inputs["attention_mask"].shape)
+        real.append(int(inputs["attention_mask"].sum()))
+
+    model.register_forward_pre_hook(count, with_kwargs=True)
+    extractor.table(texts)
+    read = [rows * length for rows, length in shapes]
+    assert max(read) <= 1000
+    assert sum(read) < 1.1 * sum(real)
+    # As many passes as their size allows, and a part-filled one for each of the batches.
+    assert len(read) < 1.2 * sum(read) / 1000 + 5
+
+
 @pytest.mark.parametrize("name", TOKENIZER_OF)
 def test_integrated_gradients_are_complete_by_default(name):
     columns = extract(

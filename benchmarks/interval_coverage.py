@@ -1,6 +1,6 @@
 """Intervals: how often does a third of a corpus name the value of the whole?
 
-    python benchmarks/coverage.py --data DATA [--seeds 3] [--work runs]
+    python benchmarks/interval_coverage.py --data DATA [--seeds 3] [--work runs]
 
 Again and again a third of the texts is folded. Given that a word is in d of its D texts, these are
 a random sample of the D, so its interval, narrowed by sqrt(1 - d/D) because the D are finitely many
