@@ -151,7 +151,7 @@ def log_odds(texts: LabelledTexts, labels: Any) -> dict[tuple[str, str], float]:
 
 def agreement(ours: InfluenceMatrix, theirs: InfluenceMatrix) -> float:
     """Spearman of the influences of both on words that `LEAST` texts or more hold."""
-    table = theirs.compare(ours, min_documents=LEAST)
+    table = theirs.compare(ours, min_documents=LEAST).dropna(subset="difference")
     return float(spearmanr(table["influence"], table["influence_other"]).statistic)
 
 

@@ -137,10 +137,9 @@ def disagreements(theirs: InfluenceMatrix, ours: InfluenceMatrix, least: int) ->
     Of each word the class on which they differ most.
     """
     table = theirs.compare(ours, min_documents=least)
-    sure = (table["evidence"] == "consistent") & (table["evidence_other"] == "consistent")
-    table = table[table["sign_flip"] & sure]
+    table = table[table["change"] == "flipped"]
     table = table.sort_values("difference", key=abs, ascending=False).drop_duplicates("word")
-    return table[["word", "label", "documents", "influence", "influence_other", "z"]]
+    return table[["word", "label", "documents", "influence", "influence_other", "q_value"]]
 
 
 if __name__ == "__main__":

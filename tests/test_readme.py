@@ -106,7 +106,7 @@ def test_the_example_of_an_encoder_runs(tmp_path):
     assert len(compared) > 100
     shown = done.stdout.split("other: ours):\n")[1].splitlines()[1:]
     words = {line.split()[0] for line in shown}
-    assert words <= set(compared[compared["sign_flip"]]["word"])
+    assert words <= set(compared[compared["change"] == "flipped"]["word"])
 
 
 def test_the_figures_are_those_of_the_benchmarks():

@@ -145,7 +145,10 @@ def _changes(
 
 
 def check_comparable(left: "InfluenceMatrix", right: "InfluenceMatrix") -> None:
-    """Raise IncompatibleError unless both are of the same classes, words and kind of number."""
+    """Raise IncompatibleError unless both have influences, of the same classes and words.
+
+    Methods may differ: all that have a sign give logits per occurrence.
+    """
     if set(left.labels) != set(right.labels):
         raise IncompatibleError(
             f"This matrix has the labels {list(left.labels)}, the other {list(right.labels)}. "
@@ -153,7 +156,6 @@ def check_comparable(left: "InfluenceMatrix", right: "InfluenceMatrix") -> None:
         )
     for name, what in (
         ("word_rule", "takes words as one by"),
-        ("method", "was made by the method"),
         ("problem_type", "is of a model for"),
     ):
         one, other = left.manifest.get(name), right.manifest.get(name)

@@ -247,10 +247,11 @@ class InfluenceMatrix:
 
         The two folds are taken to share no texts. If they do share them, fewer changes are shown
         than there are.
+        Where the methods of the two differ, a change of size may be the methods'.
 
         Raises:
-            IncompatibleError: If the labels, word rules, methods or problem types differ, or the
-                matrices hold attention alone.
+            IncompatibleError: If the labels, word rules or problem types differ, or a matrix holds
+                attention alone.
         """
         from .comparison import compare
 

@@ -163,7 +163,6 @@ def attention_alone(seed):
             "sorrow.*same classes",
         ),
         (lambda: matrix({}, 0), lambda: matrix({}, 1, lowercase=False), "takes words as one"),
-        (lambda: matrix({}, 0), lambda: matrix({}, 1, method="occlusion"), "method contribution"),
         (lambda: attention_alone(0), lambda: attention_alone(1), "attention alone"),
     ],
 )
