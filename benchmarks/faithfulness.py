@@ -15,7 +15,7 @@ again (`--again` does).
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -39,7 +39,7 @@ from hf_attn_attr.evaluation.corpus_erasure import removals
 from hf_attn_attr.evaluation.rankings import frequency_matched_scores, random_scores
 from hf_attn_attr.evaluation.subject import Subject
 from hf_attn_attr.evaluation.text_checks import attention_figures, attributed_scores, gain
-from hf_attn_attr.evaluation.text_erasure import attention_scores, mean_of
+from hf_attn_attr.evaluation.text_erasure import TextFaithfulness, attention_scores
 from hf_attn_attr.extraction import extract_with
 from hf_attn_attr.loading import load_classifier
 from hf_attn_attr.models.modeling_self_attentive import StructuredSelfAttention
@@ -151,6 +151,16 @@ def in_texts(subject: Subject) -> dict[str, Any]:
                 number: gain(found[own], found[other], number) for number in NUMBERS
             }
     return {"texts": len(test.texts), "own": own, "ways": ways}
+
+
+def mean_of(draws: list[TextFaithfulness]) -> TextFaithfulness:
+    """Means over several random rankings, text by text."""
+    return TextFaithfulness(
+        **{
+            field.name: np.mean([getattr(one, field.name) for one in draws], axis=0)
+            for field in fields(TextFaithfulness)
+        }
+    )
 
 
 def attended(subject: Subject, method: str) -> Any:

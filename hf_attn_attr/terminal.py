@@ -138,6 +138,9 @@ def provenance_line(manifest: dict[str, Any]) -> str:
             f'findings among cells up to that q. "model only": q is above {Q_LEVEL}, the word too '
             "rare to test, or the data's sign another."
         )
+    if verdicts := manifest.get("checks", {}).get("verdicts"):
+        told = ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
+        line += f" Checks (`evaluate`): {told}."
     return printable(line)
 
 

@@ -290,7 +290,7 @@ def evaluate(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
-    split: Annotated[str | None, typer.Option(help="Split of a Hub dataset.")] = None,
+    split: Annotated[str, typer.Option(help="Split of a Hub dataset.")] = "test",
     json_: Json = False,
 ) -> None:
     """How good is the model, and which of its numbers may be believed?

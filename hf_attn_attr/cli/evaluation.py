@@ -63,17 +63,19 @@ def _progress() -> Iterator[tuple[Any, Any]]:
         TextColumn("{task.completed:,.0f} texts read"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("Reading", total=None)
+    try:
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("Reading", total=None)
 
-        def started(check: "Check") -> None:
-            bar.update(task, description=check.name)
-            if not console.is_terminal:
-                console.print(f"{check.name}: {check.question}", soft_wrap=True)
+            def started(check: "Check") -> None:
+                bar.update(task, description=check.name)
+                if not console.is_terminal:
+                    console.print(f"{check.name}: {check.question}", soft_wrap=True)
 
-        yield started, lambda count: bar.advance(task, count)
-    if others:
-        enable_progress_bars()
+            yield started, lambda count: bar.advance(task, count)
+    finally:
+        if others:
+            enable_progress_bars()
 
 
 def _lines(record: dict[str, Any]) -> list[Any]:

@@ -53,6 +53,7 @@ def influence_figures(subject: Subject) -> Figures:
             f"{subject.matrix.manifest['method']!r})."
         )
     rng = np.random.default_rng(subject.seed)
+    regression = subject.problem_type == "regression"
     classes: dict[str, dict[str, list[Figures]]] = {}
     found: dict[str, list[list[Removal]]] = {way: [] for way in corpus.eraser.ways}
     for index in attributed:
@@ -68,6 +69,9 @@ def influence_figures(subject: Subject) -> Figures:
         "texts": len(subject.corpus_texts.dataset),
         "draws": DRAWS,
         "ranked_by": RANKED_BY,
+        # What a probability of 1 is to a class; a target has its own unit.
+        "scale": float(corpus.eraser.full.std()) if regression else 1.0,
+        "output": "{}" if regression else "p({})",
         "overall": {
             way: [figures_of(rows) for rows in zip(*every, strict=True)]
             for way, every in found.items()
@@ -106,7 +110,7 @@ def _measure(matrix: InfluenceMatrix, corpus: CorpusErasure, name: str) -> Float
     )
     if name in _SIGNED:
         values = np.where(values > 0, values, np.nan)
-    return np.stack([corpus.aligned(matrix.words, column) for column in values.T], axis=1)
+    return corpus.aligned(matrix.words, values)
 
 
 def _coefficients(counts: csr_array, gold: NDArray[np.float32]) -> Floats:

@@ -86,7 +86,8 @@ class CorpusErasure:
             counts.append(len(touched))
             texts += touched.tolist()
             gone += [at[self._ends[text] : self._ends[text + 1]] for text in touched]
-        losses = self.eraser.full[texts, label] - self.eraser.outputs(texts, gone, way)[:, label]
+        whole = self.eraser.full[np.array(texts, dtype=np.int64), label]
+        losses = whole - self.eraser.outputs(texts, gone, way)[:, label]
         n_texts = len(self.eraser.encoded)
         return [
             Effect(
@@ -103,9 +104,11 @@ class CorpusErasure:
         return listed[np.argsort(-values[listed], kind="stable")[:k]]
 
     def aligned(self, words: Sequence[str], values: Floats) -> Floats:
-        """Values (W,) of other words as values (V,) of the corpus's, NaN where it has none."""
-        place = dict(zip(words, values.tolist(), strict=True))
-        return np.array([place.get(word, np.nan) for word in self.words], dtype=np.float64)
+        """Values (W, ...) of some words as values (V, ...) of the corpus's, NaN for others."""
+        place = {word: row for row, word in enumerate(words)}
+        rows = [place.get(word, len(words)) for word in self.words]
+        nothing = np.full((1, *values.shape[1:]), np.nan)
+        return np.concatenate([values, nothing])[rows]
 
 
 @dataclass(frozen=True)

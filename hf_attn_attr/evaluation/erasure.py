@@ -20,7 +20,7 @@ Way = Literal["delete", "mask"]
 """How a word goes: its tokens are left out, or each becomes the mask token, or the unknown token
 where the tokenizer has no mask, or else the padding token; as for the method "occlusion"."""
 
-_VARIANTS = 20_000  # texts with words gone that are held in memory at a time
+_TOKENS = 2_000_000  # of texts with words gone that are held in memory at a time
 
 
 class Eraser:
@@ -94,8 +94,9 @@ class Eraser:
                 f"them. Choose one of {self.ways}."
             )
         found = np.empty((len(texts), self.full.shape[1]))
-        for first in range(0, len(texts), _VARIANTS):
-            rows = slice(first, first + _VARIANTS)
+        size = max(1, _TOKENS // max(map(len, self._ids), default=1))
+        for first in range(0, len(texts), size):
+            rows = slice(first, first + size)
             place: list[int] = []
             keys: dict[tuple[int, bytes], int] = {}
             variants: list[Encoded] = []

@@ -42,8 +42,8 @@ def recorded_texts(
 ) -> LabelledTexts:
     """The validation texts of training, or else the texts of the matrix, read once more.
 
-    Records name no path outside the folder they are in, so a file is looked for where the command
-    runs; what is found must have the recorded digest.
+    Records name files, never their paths: a file is looked for in the current folder, and what is
+    found must have the recorded digest.
 
     Args:
         folder: Folder of model and matrix.

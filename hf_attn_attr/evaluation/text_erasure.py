@@ -47,16 +47,6 @@ class TextFaithfulness:
         return {field.name: mean_or_none(getattr(self, field.name)) for field in fields(self)}
 
 
-def mean_of(draws: Sequence[TextFaithfulness]) -> TextFaithfulness:
-    """Means over several random rankings, text by text."""
-    return TextFaithfulness(
-        **{
-            field.name: np.mean([getattr(one, field.name) for one in draws], axis=0)
-            for field in fields(TextFaithfulness)
-        }
-    )
-
-
 def mean_or_none(values: Floats) -> float | None:
     """Mean of the numbers that are not NaN."""
     defined = values[~np.isnan(values)]

@@ -31,7 +31,8 @@ FEWEST_WORDS = 5
 FEWEST_TEXTS = 30
 """Texts below which nothing is judged."""
 LEAST_DROP = 0.02
-"""Loss of probability, mean over the texts that held a top word."""
+"""Loss of probability, mean over the texts that held a top word; for regression in standard
+deviations of the predictions."""
 LEAST_AGREEMENT = 0.7
 """Spearman correlation of influences between halves."""
 LEAST_SHARE = 0.8
@@ -74,7 +75,11 @@ def on_influence(figures: Figures) -> Verdict:
     """Whether the top words of the classes drive them, over the whole corpus."""
     if figures["texts"] < FEWEST_TEXTS:
         return Verdict("not checked", [_few(figures["texts"])])
-    found = {label: _on_class(label, ways) for label, ways in figures["classes"].items()}
+    least = LEAST_DROP * figures["scale"]
+    found = {
+        label: _on_class(label, figures["output"].format(label), ways, least)
+        for label, ways in figures["classes"].items()
+    }
     reasons = [reason for _, reason in found.values()]
     shown = sum(drives is True for drives, _ in found.values())
     if all(drives is None for drives, _ in found.values()):
@@ -82,7 +87,9 @@ def on_influence(figures: Figures) -> Verdict:
     return _by_class(shown, len(found), reasons)
 
 
-def _on_class(label: str, ways: Mapping[str, list[Figures]]) -> tuple[bool | None, str]:
+def _on_class(
+    label: str, output: str, ways: Mapping[str, list[Figures]], least: float
+) -> tuple[bool | None, str]:
     """Whether its top words drive a class, None if there are too few, and why."""
     rows = {
         way: next(row for row in found if row["k"] == JUDGED_SIZE) for way, found in ways.items()
@@ -90,11 +97,11 @@ def _on_class(label: str, ways: Mapping[str, list[Figures]]) -> tuple[bool | Non
     words = min(row["words"] for row in rows.values())
     if words < FEWEST_WORDS:
         return None, f"{label}: not checked, only {words:.0f} top words are in these texts."
-    drives = all(map(_drives, rows.values()))
+    drives = all(_drives(row, least) for row in rows.values())
     way, row = min(rows.items(), key=lambda pair: pair[1]["drop_touched"])
     return drives, (
         f"{label}: {'' if drives else 'not supported, '}removing its {words:.0f} top words ({way}) "
-        f"lowers p({label}) by {row['drop_touched']:.3f} in the {row['touched']:.0%} of the texts "
+        f"lowers {output} by {row['drop_touched']:.3f} in the {row['touched']:.0%} of the texts "
         f"that held one; words as frequent {_range(row['matched']['drop_touched'], 3)}."
     )
 
@@ -199,12 +206,12 @@ def _by_class(shown: int, classes: int, reasons: list[str]) -> Verdict:
     return Verdict(level, [f"{shown} of {classes} classes.", *reasons])
 
 
-def _drives(row: Figures) -> bool:
+def _drives(row: Figures, least: float) -> bool:
     matched = row["matched"]
     return bool(
         row["drop"] > matched["drop"][2]
         and row["drop_touched"] > matched["drop_touched"][2]
-        and row["drop_touched"] >= LEAST_DROP
+        and row["drop_touched"] >= least
     )
 
 

@@ -94,6 +94,8 @@ def test_the_main_job_of_the_command(command, home, model, monkeypatch):
     assert matrix.manifest["checks"]["verdicts"] == verdicts
     assert "texts" in matrix.manifest["checks"]["association"]  # what was there stays
     assert (model / "influence" / "influence.parquet").read_bytes() == before
+    told = command("top", model, "--label", "pos").out
+    assert f"attention {verdicts['attention']}" in " ".join(told.split())
     top = matrix.top_words("pos", 6)["word"].tolist()
     assert set(top) == set(GOOD)
 

@@ -21,7 +21,8 @@ def influence():
     }  # fmt: skip
     other = {**row, "k": 50, "drop": -1.0, "drop_touched": -1.0}  # not the judged one
     ways = {way: [copy.deepcopy(other), copy.deepcopy(row)] for way in ("delete", "mask")}
-    return {"texts": 400, "classes": {label: copy.deepcopy(ways) for label in ("joy", "fear")}}
+    classes = {label: copy.deepcopy(ways) for label in ("joy", "fear")}
+    return {"texts": 400, "scale": 1.0, "output": "p({})", "classes": classes}
 
 
 def attribution(name="contribution"):
@@ -90,6 +91,10 @@ def test_a_small_effect_is_not_support_even_where_chance_has_less():
             rows[1] |= {"drop": 0.005, "drop_touched": 0.019}
             rows[1]["matched"] = {"drop": (0, -0.001, 0.001), "drop_touched": (0, -0.001, 0.001)}
     assert verdict.on_influence(figures).level == "not supported"
+    figures |= {"scale": 0.9, "output": "{}"}  # of a target that varies less than a probability
+    found = verdict.on_influence(figures)
+    assert found.level == "supported"
+    assert "lowers joy by 0.019" in found.reasons[1]
 
 
 def test_classes_of_few_words_and_corpora_of_few_texts_are_not_judged():
