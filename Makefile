@@ -15,7 +15,7 @@ CAPTUM ?= captum==0.9.0
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup setup-test demo test lint types unit format quality bench clean
+.PHONY: setup setup-test demo test lint types unit format quality bench screenshots clean
 
 setup: .venv/.installed
 setup-test: .venv/.installed-test
@@ -74,6 +74,11 @@ bench: setup-test
 	$(BIN)/python benchmarks/faithfulness.py --data $(DATA) --frozen --only sst emotion hatexplain
 	$(BIN)/python benchmarks/plausibility.py --data $(DATA)
 	$(BIN)/python benchmarks/attribution_cost.py --data $(DATA)
+	$(BIN)/python benchmarks/report.py
+
+# The README's pictures.
+screenshots: setup-test
+	$(BIN)/python docs/screenshots.py --data $(DATA)
 
 clean:
 	rm -rf .venv build dist *.egg-info

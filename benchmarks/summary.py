@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from any_model import any_classifier, attribution_cost
@@ -72,6 +72,7 @@ def results() -> str:
         rationales(),
         unknown_words(),
         startup(),
+        report(),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -437,6 +438,24 @@ def startup() -> str:
     ]
     return "Start-up, CPU seconds, median (`benchmarks/startup.py`):\n\n" + table(
         ["command", "seconds", "ratio to importing pandas and pyarrow"], rows
+    )
+
+
+def report() -> str:
+    """Size and speed of the report page."""
+    result = load("report")
+    if not result:
+        return ""
+    rows = [
+        [name, f"{min(values):.0f}", f"{median(values):.0f}", f"{max(values):.0f}"]
+        for name, values in result["milliseconds"].items()
+    ]
+    return (
+        f"The report page of {result['words']:,} words x {result['classes']} classes with example "
+        f"texts takes {result['megabytes']:.2f} MB. Of the {result['in_three_texts']:,} words in 3 "
+        f"texts or more, {result['with_numbers']:,} have numbers on the page; rarer ones are left "
+        "out to keep it below 5 MB. Milliseconds in Chromium, on a machine with other work "
+        "(`benchmarks/report.py`):\n\n" + table(["what", "least", "median", "most"], rows)
     )
 
 

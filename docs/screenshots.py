@@ -16,10 +16,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from hf_attn_attr import InfluenceMatrix
-from hf_attn_attr.columns import load_columns
 from hf_attn_attr.demo.sentences import load_sentences
-from hf_attn_attr.influence import association
 from hf_attn_attr.report.material import Material, read_material
 from hf_attn_attr.report.page import page
 from hf_attn_attr.training import TrainingSettings
@@ -64,9 +61,7 @@ def material(folder: Path, *texts: Any, **settings: Any) -> Material:
     """What a report of a folder is made from; the model is trained if it is not there yet."""
     if not (folder / "influence").is_dir():
         run(*texts, output_dir=folder, columns=True, **settings)
-    columns, _ = load_columns(folder)
-    matrix = InfluenceMatrix.from_pretrained(folder).with_association(association(columns))
-    return dataclasses.replace(read_material(folder), matrix=matrix)
+    return read_material(folder)
 
 
 def take(

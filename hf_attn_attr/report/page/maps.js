@@ -26,8 +26,15 @@ function classMaps(matrix) {
     parting,
   );
 
+  const soon = afterPainting();
+  let parted = -1;  // the class whose partings are shown
+
   function show(number, {least, search}) {
     label = number;
+    soon(() => draw(least, search));
+  }
+
+  function draw(least, search) {
     const values = matrix.column(measure, label);
     const bound = matrix.column(matrix.has("lower_bound") ? "lower_bound" : "lift", label);
     const summary = words => `Map of ${words.length} words of ${matrix.labels[label]}; the table lists the same numbers.`;
@@ -38,7 +45,8 @@ function classMaps(matrix) {
       names: nameable(words.length, colour, i => Math.abs(bound[words[i]])), text: i => matrix.words[words[i]],
     }, {xTitle: "texts that hold the word", yTitle: MEASURES[measure].title, logarithmic: true, summary: summary(words)});
     if (both) showData(values, least, search, summary);
-    parting.replaceChildren(...both ? partings(matrix, label) : []);
+    if (both && parted !== label) parting.replaceChildren(...partings(matrix, label));
+    parted = label;
   }
 
   function showData(values, least, search, summary) {

@@ -96,25 +96,35 @@ class Matrix {
     return Boolean(this.packed.mean?.subarray(start, start + this.numbered).some(mean => mean === mean));
   }
 
-  // Words by their likeness in letter pairs, for a word that is not there.
+  // Words by their likeness in letter pairs (Dice), for a word that is not there.
   nearest(text, most = 8) {
-    const pairs = word => {
-      const found = new Set();
-      for (let i = -1; i < word.length; i++) found.add((word[i] ?? "^") + (word[i + 1] ?? "$"));
-      return found;
-    };
-    const wanted = pairs(text.slice(0, 100));
-    const near = [];
-    for (const [index, word] of this.words.entries()) {
-      if (word.length > 100) continue;
-      const own = pairs(word);
-      let shared = 0;
-      for (const pair of own) shared += wanted.has(pair);
-      const likeness = 2 * shared / (own.size + wanted.size);
-      if (likeness > 0.4) near.push([likeness, index]);
-    }
-    return near.sort((a, b) => b[0] - a[0]).slice(0, most).map(([, index]) => index);
+    const asked = `^${text.slice(0, LONGEST)}$`, wanted = new Set();
+    for (let i = 1; i < asked.length; i++) wanted.add(asked[i - 1] + asked[i]);
+    const likeness = Float64Array.from(this.words, word => {
+      if (word.length > LONGEST) return 0;
+      let shared = wanted.has(`^${word[0]}`) + wanted.has(`${word.at(-1)}$`);
+      for (let i = 1; i < word.length; i++) shared += wanted.has(word[i - 1] + word[i]);
+      const found = 2 * shared / (word.length + 1 + wanted.size);
+      return found > 0.4 ? found : 0;
+    });
+    return highest(likeness, most);
   }
+}
+
+const LONGEST = 100;
+
+// Places of the highest values above 0, in one pass: whole columns would take long to sort.
+function highest(values, most) {
+  const found = [];
+  for (let place = 0; place < values.length; place++) {
+    if (!(values[place] > 0)) continue;
+    if (found.length === most && values[place] <= values[found[most - 1]]) continue;
+    let at = found.length;
+    while (at > 0 && values[found[at - 1]] < values[place]) at--;
+    found.splice(at, 0, place);
+    if (found.length > most) found.pop();
+  }
+  return found;
 }
 
 // Decimals that a step of this size can show.

@@ -3,6 +3,18 @@
 const MOST_NAMES = 40;
 const COLOURS = ["--faint", "--for", "--against", "--strong"];
 
+// Lists answer first, and maps follow: runs the latest of several jobs when the frame that is due
+// has been painted.
+function afterPainting() {
+  let latest = 0;
+  return job => {
+    const own = ++latest;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (own === latest) job();
+    }));
+  };
+}
+
 class Scatter {
   // `describe(word)` gives lines of text, `open(word)` the address of its profile.
   constructor({describe, open}) {

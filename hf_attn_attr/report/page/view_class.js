@@ -20,20 +20,6 @@ function ranked(matrix, by, label, {least = 0, search = "", against = false, ord
   return found.sort(orders[order]);
 }
 
-// Places of the highest values above 0, in one pass: whole columns would take long to sort.
-function highest(values, most) {
-  const found = [];
-  for (let word = 0; word < values.length; word++) {
-    if (!(values[word] > 0)) continue;
-    if (found.length === most && values[word] <= values[found[most - 1]]) continue;
-    let at = found.length;
-    while (at > 0 && values[found[at - 1]] < values[word]) at--;
-    found.splice(at, 0, word);
-    if (found.length > most) found.pop();
-  }
-  return found;
-}
-
 function classView(matrix) {
   const known = RANKINGS.filter(name => matrix.has(name));
   const least = matrix.header.constants.least;

@@ -16,6 +16,7 @@ function compareView(matrix) {
     flips: ticked("Opposite signs alone", "flips"),
   };
   const summary = element("p", {class: "summary"}), list = element("div", {class: "list"});
+  const soon = afterPainting();
   let label = 0;
   const map = new Scatter({
     describe: word => [
@@ -53,12 +54,12 @@ function compareView(matrix) {
     summary.textContent = `${counted(rows.length)} words in both.`;
     announce(summary.textContent);
     list.replaceChildren(compareTable(matrix, portion(shared), label), moreButton(shared) ?? "");
-    map.show({
+    soon(() => map.show({
       words: shared, x: Float32Array.from(shared, word => here[word]), y: Float32Array.from(shared, word => there[word]),
       colour: Uint8Array.from(rows, row => row.z < SURE ? 0 : here[row.word] * there[row.word] < 0 ? 3 : 1),
       names: highest(rows.map(row => row.z), CANDIDATES), text: i => matrix.words[shared[i]],
     }, {xTitle: "influence here", yTitle: "influence there", diagonal: true,
-      summary: `Map of ${shared.length} words; the table lists the same numbers.`});
+      summary: `Map of ${shared.length} words; the table lists the same numbers.`}));
   }
   return {node, sync};
 }

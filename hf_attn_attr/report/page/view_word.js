@@ -2,6 +2,7 @@
 
 const MOST_SUGGESTIONS = 12;
 const MOST_SENTENCES = 4;
+const NEIGHBOURS = 15;
 
 function wordView(matrix, examples) {
   const input = typed("Word", "word", {placeholder: "a word of the texts", role: "combobox",
@@ -183,12 +184,11 @@ function neighbours(matrix, word) {
     const values = matrix.column("influence", label), own = values[word];
     for (let other = 0; other < matrix.numbered; other++) distance[other] += (values[other] - own) ** 2;
   }
-  const near = [...distance.keys()].filter(other => other !== word && distance[other] === distance[other]);
-  near.sort((a, b) => distance[a] - distance[b]);
+  const near = highest(distance.map(far => 1 / (1 + far)), NEIGHBOURS + 1).filter(other => other !== word);
   return [
     element("h2", {}, "Neighbours in profile"),
     element("p", {class: "about"}, "The words whose influences on all classes together differ least from this one's."),
-    wordLinks(matrix, near.slice(0, 15)),
+    wordLinks(matrix, near.slice(0, NEIGHBOURS)),
   ];
 }
 
