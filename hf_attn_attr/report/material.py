@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptArtifactError, IncompatibleError, InvalidInputError
-from ..files import read_json
-from ..influence import InfluenceMatrix
+from ..files import read_json, sha256_of_file
+from ..influence import InfluenceMatrix, storage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,6 +24,7 @@ class Material:
         matrix: Influence of every word on every class.
         training: What `training.json` says, {} without one.
         checks: What has been checked: `name`, `question`, `verdict` and `reasons` of each.
+        outdated: Whether there were checks, but of an earlier matrix: they vouch for nothing here.
         columns: The extracted texts, if they are there.
     """
 
@@ -32,6 +33,7 @@ class Material:
     training: dict[str, Any]
     checks: list[dict[str, Any]]
     columns: "Dataset | None"
+    outdated: bool = False
 
 
 def find_folder(name_or_folder: str | Path) -> Path:
@@ -65,11 +67,14 @@ def read_material(name_or_folder: str | Path, columns: str | Path | None = None)
     folder = find_folder(name_or_folder)
     matrix = InfluenceMatrix.from_pretrained(folder)
     training = read_json(folder / TRAINING) if (folder / TRAINING).is_file() else {}
+    evaluation = _evaluation(folder / EVALUATION)
+    outdated = isinstance(evaluation, dict) and _is_outdated(evaluation, folder)
     return Material(
         name=folder.resolve().name,
         matrix=matrix,
         training=training,
-        checks=_checks(folder / EVALUATION),
+        checks=[] if outdated else _findings(evaluation),
+        outdated=outdated,
         columns=_columns(folder if columns is None else find_folder(columns), matrix, columns),
     )
 
@@ -95,26 +100,30 @@ def _columns(folder: Path, matrix: InfluenceMatrix, asked: str | Path | None) ->
     return dataset
 
 
-def _checks(path: Path) -> list[dict[str, Any]]:
+def _evaluation(path: Path) -> Any:
     if not path.is_file():
         return []
     try:
-        found = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise CorruptArtifactError(
             f"{path} is not valid JSON ({error}). Evaluate again, or fetch it again."
         ) from error
-    if isinstance(found, dict):
-        found = found.get("checks", {})
-    return _findings(found)
 
 
-def _findings(found: Any) -> list[dict[str, Any]]:
+def _is_outdated(evaluation: dict[str, Any], folder: Path) -> bool:
+    """Whether the checks were made of another table than the one in the folder."""
+    wanted = evaluation.get("influence_sha256")
+    places = (folder / storage.FOLDER / storage.TABLE, folder / storage.TABLE)
+    return wanted is not None and wanted != sha256_of_file(next(filter(Path.is_file, places)))
+
+
+def _findings(evaluation: Any) -> list[dict[str, Any]]:
     """Checks by name or in a list, each in one shape."""
+    found = evaluation.get("checks") if isinstance(evaluation, dict) else evaluation
     if isinstance(found, dict):
-        found = [
-            {"name": name, **check} for name, check in found.items() if isinstance(check, dict)
-        ]
+        named = [(name, check) for name, check in found.items() if isinstance(check, dict)]
+        found = [{"name": name, **check} for name, check in named]
     if not isinstance(found, list):
         return []
     findings = []

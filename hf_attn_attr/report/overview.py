@@ -23,7 +23,7 @@ def overview_of(material: Material) -> dict[str, Any]:
         "title": material.name,
         "kind": manifest.get("problem_type"),
         "facts": _facts(manifest),
-        "cautions": _cautions(manifest),
+        "cautions": _cautions(manifest, outdated=material.outdated),
         "quality": _quality(material.training),
         "checks": material.checks,
     }
@@ -59,9 +59,14 @@ def _texts(manifest: dict[str, Any], relation: str) -> str:
     return ", ".join(parts)
 
 
-def _cautions(manifest: dict[str, Any]) -> list[str]:
+def _cautions(manifest: dict[str, Any], *, outdated: bool) -> list[str]:
     provenance = manifest.get("provenance", {})
     cautions = []
+    if outdated:
+        cautions.append(
+            "This matrix has changed since the model was evaluated, so those checks are left out. "
+            "Evaluate again."
+        )
     if provenance.get("folded_on") == "train":
         cautions.append(
             "Folded on the texts the model was trained on: what it learned by heart counts too."

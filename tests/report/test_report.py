@@ -16,6 +16,7 @@ from datasets import Dataset
 from hf_attn_attr import write_report
 from hf_attn_attr.columns import save_columns
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
+from hf_attn_attr.files import sha256_of_file
 from hf_attn_attr.influence import fold
 from hf_attn_attr.report import page as page_module
 from hf_attn_attr.report.examples import MOST_COST, MOST_WORDS, examples_of
@@ -155,6 +156,19 @@ def test_checks_are_read_in_any_reasonable_shape(folder, found, wanted):
     (folder / "evaluation.json").write_text(json.dumps(found))
     checks = read_material(folder).checks
     assert [(one["name"], one["verdict"], one["reasons"]) for one in checks] == wanted
+
+
+def test_checks_of_an_earlier_matrix_are_left_out_and_said_to_be(folder):
+    table = folder / "influence" / "influence.parquet"
+    checks = [{"name": "a", "verdict": "supported"}]
+    for digest, outdated in ((sha256_of_file(table), False), ("0" * 64, True)):
+        record = {"checks": checks, "influence_sha256": digest}
+        (folder / "evaluation.json").write_text(json.dumps(record))
+        material = read_material(folder)
+        assert material.outdated == outdated
+        assert len(material.checks) == (0 if outdated else 1)
+        cautions = overview_of(material)["cautions"]
+        assert any("Evaluate again" in text for text in cautions) == outdated
 
 
 def test_damaged_files_are_refused(folder):
