@@ -8,7 +8,7 @@ import math
 from functools import cache
 from typing import Any
 
-from .markup import Markdown, markdown, printable, python
+from .markup import Markdown, markdown, python
 
 # A card with this line is rendered anew; one without it is somebody's own text.
 RENDERED = "<!-- Rendered by hf-attn-attr. Take this line away to keep changes of your own. -->"
@@ -45,7 +45,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "python": python, "printable": printable}
+    environment.filters |= {"number": number, "python": python}
     return environment
 
 

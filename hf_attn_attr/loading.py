@@ -72,15 +72,20 @@ def load_classifier(
         token: As for huggingface_hub.
 
     Raises:
-        InvalidInputError: If there is no such model, it has no trained classification head, or its
-            tokenizer is not a fast one.
+        InvalidInputError: If there is no such model, it has no trained classification head, its
+            tokenizer is not a fast one, or a folder is given with a revision.
         HubError: If the Hub lacks it or cannot be reached.
         CorruptArtifactError: As for `load_model`; of any model, if a weight is not finite.
     """
     name = str(name_or_folder)
     options: dict[str, Any] = {"trust_remote_code": False, "token": token}
     folder = Path(name)
-    if not folder.is_dir():
+    if folder.is_dir():
+        if revision is not None:
+            raise InvalidInputError(
+                f"{folder} is a folder, which has no revision {revision!r}. Leave the revision out."
+            )
+    else:
         options["revision"] = commit = _commit(name, revision, token)
         folder = fetch(name, commit, (CONFIG,), required=(CONFIG,), token=token)
         if _is_self_attentive(folder):

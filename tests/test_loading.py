@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hf_attn_attr.errors import CorruptArtifactError, InvalidInputError
-from hf_attn_attr.loading import load_model
+from hf_attn_attr.loading import load_classifier, load_model
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -67,6 +67,11 @@ def test_the_saved_model_and_tokenizer_come_back(run_result, folder):
 def test_a_folder_that_is_none_is_named(tmp_path):
     with pytest.raises(InvalidInputError, match=r"nowhere is not a folder"):
         load_model(tmp_path / "nowhere")
+
+
+def test_a_folder_has_no_revision(folder):
+    with pytest.raises(InvalidInputError, match="has no revision 'v1'"):
+        load_classifier(folder, revision="v1")
 
 
 @pytest.mark.parametrize("name", FILES)

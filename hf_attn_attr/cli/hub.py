@@ -131,7 +131,8 @@ def compare(
     """What changed between two revisions, two models or two corpora: words gained, lost, flipped.
 
     Reads two influence matrices; prints tables, writes nothing. Shown is what the errors of both do
-    not explain, with at most 5% false findings expected.
+    not explain, with at most 5% false findings expected; and, without a difference, words that only
+    one of them attests because the other has too few texts of them.
     Example: `hf-attn-attr compare user/model@v1 user/model@v2`
     """
     from ..influence import InfluenceMatrix

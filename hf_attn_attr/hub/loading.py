@@ -7,11 +7,10 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..influence import InfluenceMatrix
+from ..influence.locating import FILES as INFLUENCE
 from ..loading import CONFIG, FILES, load_classifier
 from ..remote import fetch, resolve
 from .belonging import check_belongs
-
-_INFLUENCE = ("influence/manifest.json", "influence/influence.parquet")
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def load_from_hub(
         IncompatibleError: If matrix and model do not belong together.
     """
     commit = resolve(repo_id, revision, token=token)
-    folder = fetch(repo_id, commit, (*FILES, *_INFLUENCE), required=(CONFIG,), token=token)
+    folder = fetch(repo_id, commit, (*FILES, *INFLUENCE), required=(CONFIG,), token=token)
     model, tokenizer = load_classifier(folder)
     influence = None
     if (folder / "influence").is_dir():
@@ -86,11 +85,7 @@ def pipeline(
     from transformers.pipelines import PIPELINE_REGISTRY
 
     if isinstance(model, (str, Path)):
-        if Path(model).is_dir():
-            model, tokenizer = load_classifier(model)
-        else:
-            published = load_from_hub(str(model), revision, token=token)
-            model, tokenizer = published.model, published.tokenizer
+        model, tokenizer = load_classifier(model, revision=revision, token=token)
     # Named here, or a config could name another one.
     registered = PIPELINE_REGISTRY.check_task(task)[1]["impl"]
     if isinstance(registered, str):

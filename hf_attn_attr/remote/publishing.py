@@ -143,9 +143,10 @@ def _explain(error: Exception, repo_id: str) -> None:
     if status in (409, 412):
         raise _moved(repo_id) from error
     if status is None and isinstance(error, RuntimeError):  # huggingface_hub's, of a large file
+        # Its text may hold a signed address.
         raise HubError(
-            f"The upload to {repo_id} broke off ({error.__cause__ or error}). Nothing was "
-            "published; try again."
+            f"The upload to {repo_id} broke off ({type(error.__cause__ or error).__name__}). "
+            "Nothing was published; try again."
         ) from error
     if status is None and isinstance(error, ValueError):
         raise HubError(f"The Hub does not accept this for {repo_id}: {error}") from error

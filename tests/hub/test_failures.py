@@ -139,6 +139,15 @@ def test_without_the_right_to_write_nothing_is_written(hub, publish, token, mess
     assert not hub.repositories
 
 
+def test_a_card_by_hand_that_the_hub_cannot_read_is_refused_whole(hub, publish):
+    first = publish()
+    with pytest.raises(HubError, match=r"does not accept this.*metadata"):
+        publish(card="---\nlicense: [\n---\n# By hand\n")
+    assert hub.repository(REPO).resolved("main") == first.commit
+    publish(card="---\nlicense: mit\n---\n# By hand\n")
+    assert hub.repository(REPO).files()["README.md"].data.endswith(b"# By hand\n")
+
+
 # Loading
 
 
