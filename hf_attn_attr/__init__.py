@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         plot_word,
         write_pictures,
         write_report,
+        write_space,
     )
     from .tokenization import train_tokenizer
     from .training import TrainingResult, TrainingSettings, train
@@ -112,6 +113,7 @@ _HOME = {
     "train_tokenizer": ".tokenization",
     "write_pictures": ".report",
     "write_report": ".report",
+    "write_space": ".report",
 }
 
 __all__ = [
@@ -164,6 +166,7 @@ __all__ = [
     "train_tokenizer",
     "write_pictures",
     "write_report",
+    "write_space",
 ]
 
 

@@ -41,3 +41,27 @@ def report(
         pictures = write_pictures(folder, page.parent / "pictures") if png else []
     for path in (page, *pictures):
         print_parts(f"Written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+@app.command()
+def space(
+    folder: Folder,
+    output: Annotated[Path, typer.Argument(help="Folder to write; new or empty.")],
+    model: Annotated[
+        str | None, typer.Option(help="Hub name of the model, where FOLDER holds none.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Default: the name of the folder.")] = None,
+) -> None:
+    """Write a Gradio Space: type a text and see its words, look up words and classes.
+
+    Reads model and influence/ in a folder; writes app.py, requirements.txt, README.md and model/.
+    Example: `hf-attn-attr space model my-space`
+    """
+    with working():
+        from ..report import write_space
+
+        written = write_space(folder, output, model=model, title=title)
+    print_parts(
+        f"Written: {written}. Try it: pip install gradio; python {written / 'app.py'}",
+        f"Publish it: hf upload --repo-type space USER/NAME {written}",
+    )

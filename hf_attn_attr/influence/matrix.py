@@ -184,7 +184,7 @@ class InfluenceMatrix:
         by: str = "lower_bound",
         min_documents: int = statistics.MIN_DOCUMENTS,
         negative: bool = False,
-    ) -> pd.DataFrame:
+    ) -> InfluenceRows:
         """The words that influence `label` most; equal values are ordered by word.
 
         Args:
@@ -207,7 +207,7 @@ class InfluenceMatrix:
         rows = rows[np.argsort(-values[rows], kind="stable")[: max(k, 0)]]
         return InfluenceRows(self._frame(rows, np.full(len(rows), column)))
 
-    def word(self, word: str) -> pd.DataFrame:
+    def word(self, word: str) -> InfluenceRows:
         """How much `word` influences each class: a row per label, in model order.
 
         `word` is looked up by the matrix's own word rule (case, Unicode form).

@@ -2,7 +2,7 @@
 
 For the page, `material` reads a folder, `overview` says it in plain words, `numbers` and `examples`
 choose what it holds, `packing` makes that small, `page` puts the files of `page/` around it.
-`pictures` draws with matplotlib, `picture_files` saves what it draws.
+`space` writes a Gradio app. `pictures` draws with matplotlib, `picture_files` saves what it draws.
 """
 
 from importlib import import_module
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         plot_top_words,
         plot_word,
     )
+    from .space import write_space
 
 _HOME = {
     "plot_attention": ".pictures",
@@ -28,6 +29,7 @@ _HOME = {
     "save_picture": ".picture_files",
     "write_pictures": ".picture_files",
     "write_report": ".page",
+    "write_space": ".space",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "save_picture",
     "write_pictures",
     "write_report",
+    "write_space",
 ]
 
 

@@ -20,7 +20,7 @@ HOSTILE = [
 ]
 
 
-def without_browser(reason):
+def without_tool(reason):
     """Skip; but where continuous integration runs, a browser is there or the run fails."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
@@ -33,10 +33,10 @@ def browser():
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        without_browser("playwright is not installed: pip install playwright")
+        without_tool("playwright is not installed: pip install playwright")
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        without_browser("no Chromium on the PATH: apt-get install chromium")
+        without_tool("no Chromium on the PATH: apt-get install chromium")
     with sync_playwright() as playwright:
         # As root, as in containers, Chromium's own sandbox cannot start.
         yield playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-from datasets import Dataset
+from datasets import ClassLabel, Dataset, Features, List, Value
 
 from hf_attn_attr import write_report
 from hf_attn_attr.columns import save_columns
@@ -370,3 +370,59 @@ def test_saved_columns_are_read_like_those_in_memory(columns, matrix, tmp_path):
 
 def test_a_step_of_nothing_is_harmless():
     assert round_step(np.zeros(0)) == round_step(np.full(3, np.nan)) == round_step(np.zeros(2)) == 1
+
+
+def test_labels_of_which_a_text_may_have_several(columns, tmp_path, show):
+    several = List(ClassLabel(names=LABELS))
+    probabilities = np.random.default_rng(0).uniform(size=(len(columns), 3))
+    rows = columns.to_dict() | {
+        "probabilities": probabilities.tolist(),
+        "prediction": [np.flatnonzero(row > 0.5).tolist() for row in probabilities],
+        "label": [[0, 2] if number % 2 else [] for number in range(len(columns))],
+    }
+    features = Features({**columns.features, "prediction": several, "label": several})
+    multi = Dataset.from_dict(rows, features=features)
+    matrix = fold(multi)
+    assert matrix.manifest["problem_type"] == "multi_label_classification"
+    page = shown_report(matrix, multi, tmp_path, show, "view=texts&result=right")
+    right = sum(a == b for a, b in zip(multi["label"], multi["prediction"], strict=True))
+    assert page.inner_text(".summary") == f"{right} texts."
+    page.get_by_label("Result").select_option("")
+    page.get_by_label("Labelled").select_option("joy")
+    assert page.inner_text(".summary") == f"{len(columns) // 2} texts."
+    assert "labelled joy, <b>odd</b>" in page.locator("article").first.inner_text()
+    page.goto(f"{page.url.split('#')[0]}#view=word&word=happy")
+    page.wait_for_selector('html[data-ready="word"]')
+    told = page.locator('td[data-title="P(class | word)"]').all_inner_texts()
+    wanted = matrix.word("happy").set_index("label")["p_class_given_word"]
+    names = page.locator("table").nth(1).locator("tbody th").all_inner_texts()
+    for name, text in zip(names, told, strict=True):
+        assert float(text) == pytest.approx(wanted[name.replace("\\u202e", "\u202e")], rel=0.1)
+
+
+def test_a_regression_has_values_and_no_classes(columns, tmp_path, show):
+    phi = [np.reshape(row, (-1, 3))[:, 0] for row in columns["attribution"]]
+    rows = columns.remove_columns(["label", "prediction", "probabilities"]).to_dict() | {
+        "attribution": phi,
+        "attribution_context": [row * 0.5 for row in phi],
+        "probabilities": [None] * len(columns),
+        "prediction": [float(row.sum()) for row in phi],
+        "label": [float(row.sum()) + 1 for row in phi],
+    }
+    kinds = {"prediction": Value("float32"), "label": Value("float64")}
+    values = Dataset.from_dict(rows, features=Features({**columns.features, **kinds}))
+    matrix = fold(values, label_names=["stars"])
+    page = shown_report(matrix, values, tmp_path, show, "view=texts")
+    verdict = page.locator("article p.verdict").first.inner_text()
+    predicted, labelled = re.findall(r"[+−][\d.]+", verdict.split(";")[1])
+    assert float(labelled.replace("−", "-")) - float(predicted.replace("−", "-")) == (
+        pytest.approx(1, abs=0.02)
+    )
+    assert not page.get_by_label("Result").is_visible()
+    page.goto(f"{page.url.split('#')[0]}#view=class")
+    page.wait_for_selector('html[data-ready="class"]')
+    assert page.inner_text("main h1") == "What drives stars?"
+    assert page.locator(".list tbody tr").count() > 3
+    page.goto(f"{page.url.split('#')[0]}#view=word&word=happy")
+    page.wait_for_selector('html[data-ready="word"]')
+    assert page.locator("table").count() == 1
