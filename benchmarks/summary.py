@@ -340,8 +340,8 @@ def faithful_models() -> str:
         "comprehensiveness of contributions (one pass) over that of integrated gradients (50 "
         "passes and backward) of the same model. *People*: Spearman correlation of influence, "
         "folded on validation texts, with human labels of words that occur 3 times or more. A ± "
-        "is over two seeds or more, the rest is one. Preset `faithful` is `both_gated` with context "
-        "dropout 0.5, the default is `both`.\n\n"
+        "is over two seeds or more, the rest is one. Preset `faithful` is `both_gated` with "
+        "context dropout 0.5, the default is `both`.\n\n"
         + table(
             [
                 "values",
