@@ -56,8 +56,8 @@ with gr.Blocks(title=SETTINGS["title"]) as app:
         scores = gr.Label(label="Classes", visible=SETTINGS["classes"])
         highlights = gr.HTML(label="Words")
         gr.Markdown("Red speaks for the class, blue against it; numbers under the pointer.")
-        button.click(read, [text, label], [scores, highlights], api_name="explain")
-        text.submit(read, [text, label], [scores, highlights], api_name=False)
+        asked = [button.click, text.submit]
+        gr.on(asked, read, [text, label], [scores, highlights], api_name="explain")
     with gr.Tab("A word"):
         word = gr.Textbox(label="Word")
         profile = gr.HTML(label="Influence on each class")
@@ -66,7 +66,7 @@ with gr.Blocks(title=SETTINGS["title"]) as app:
         chosen = gr.Dropdown(list(matrix.labels), label="Class")
         words = gr.HTML(label="Words")
         chosen.change(list_words, chosen, words, api_name="top")
-    gr.Markdown("An influence describes this model, not people..")
+    gr.Markdown("An influence describes this model, not people.")
 
 if __name__ == "__main__":
     app.launch()
