@@ -76,16 +76,14 @@ def main() -> None:
             common.save(f"frozen_attention_{name}", frozen(texts, arguments))
             continue
         file = f"faithfulness_{name}"
-        if arguments.again or common.load(file) is None:
-            seeds = range(arguments.seeds if "{seed}" in place else 1)
-            runs = []
-            for seed in seeds:
-                folder = arguments.work / place.format(seed=seed)
-                if not (folder / "config.json").is_file():
-                    sys.exit(f"There is no model in {folder}: run quality.py and presets.py first.")
-                runs.append(measure(folder, texts.validation, arguments.sample, seed))
-                print(name, seed, "done", flush=True)
+        runs = [] if arguments.again else common.load(file) or []
+        for seed in range(len(runs), arguments.seeds if "{seed}" in place else 1):
+            folder = arguments.work / place.format(seed=seed)
+            if not (folder / "config.json").is_file():
+                sys.exit(f"There is no model in {folder}: run quality.py and presets.py first.")
+            runs.append(measure(folder, texts.validation, arguments.sample, seed))
             common.save(file, runs)
+            print(name, seed, "done", flush=True)
         report(name, title)
 
 

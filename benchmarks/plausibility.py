@@ -50,11 +50,9 @@ def main() -> None:
     arguments = common.parser(__doc__).parse_args()
     result = common.load("plausibility") or {}
     for name in arguments.only or CASES:
-        if name in result:
-            continue
         case = CASES[name](arguments.data)
-        result[name] = []
-        for seed in range(arguments.seeds):
+        runs = result.setdefault(name, [])
+        for seed in range(len(runs), arguments.seeds):
             folder = arguments.work / FOLDER.format(task=name, seed=seed)
             extractor = AttributionExtractor(*load_model(folder))
             found: dict[str, Any] = {"rationales": rationales(name, case, extractor, seed)}
@@ -62,9 +60,9 @@ def main() -> None:
                 found["words"] = word_labels(
                     extractor, arguments.data, tasks.load(TASKS[name], arguments.data).validation
                 )
-            result[name].append(found)
+            runs.append(found)
+            common.save("plausibility", result)
             print(name, seed, "done", flush=True)
-        common.save("plausibility", result)
     report(result)
 
 
