@@ -150,7 +150,7 @@ def test_exit_statuses_are_those_that_help_tells(command, run_result, tmp_path):
 
 
 def test_an_interrupted_command_ends_with_130(command, run_result, monkeypatch):
-    def interrupted(_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(InfluenceMatrix, "from_pretrained", interrupted)
