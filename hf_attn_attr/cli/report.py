@@ -6,18 +6,19 @@ from typing import Annotated
 import typer
 
 from .commands import app
-from .options import Folder
+from .options import Source
 from .printing import print_parts, working
 
 
 @app.command()
 def report(
-    folder: Folder,
+    source: Source,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write. Default: in the folder.")
+        Path | None,
+        typer.Option("--output", "-o", help="File to write. Default: in the folder."),
     ] = None,
     compare: Annotated[
-        Path | None, typer.Option(help="Folder of a second matrix with the same labels.")
+        str | None, typer.Option(help="Folder or Hub name of a second matrix, same labels.")
     ] = None,
     columns: Annotated[
         Path | None,
@@ -30,25 +31,25 @@ def report(
 ) -> None:
     """Make one page of HTML that shows it all, and opens by double click.
 
-    Reads influence/ in a folder, and columns.parquet, training.json and evaluation.json where they
-    are there; writes report.html, and pictures/ beside it with --png.
+    Reads influence/ in a folder or on the Hub, and columns.parquet, training.json and
+    evaluation.json where they are there; writes report.html, and pictures/ beside it with --png.
     Example: `hf-attn-attr report model`
     """
     with working():
         from ..report import write_pictures, write_report
 
-        page = write_report(folder, output, compare=compare, columns=columns, title=title)
-        pictures = write_pictures(folder, page.parent / "pictures") if png else []
+        page = write_report(source, output, compare=compare, columns=columns, title=title)
+        pictures = write_pictures(source, page.parent / "pictures") if png else []
     for path in (page, *pictures):
         print_parts(f"Written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 @app.command()
 def space(
-    folder: Folder,
+    source: Source,
     output: Annotated[Path, typer.Argument(help="Folder to write; new or empty.")],
     model: Annotated[
-        str | None, typer.Option(help="Hub name of the model, where FOLDER holds none.")
+        str | None, typer.Option(help="Hub name of the model, where SOURCE holds none.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Default: the name of the folder.")] = None,
 ) -> None:
@@ -60,7 +61,7 @@ def space(
     with working():
         from ..report import write_space
 
-        written = write_space(folder, output, model=model, title=title)
+        written = write_space(source, output, model=model, title=title)
     print_parts(
         f"Written: {written}. Try it: pip install gradio; python {written / 'app.py'}",
         f"Publish it: hf upload --repo-type space USER/NAME {written}",

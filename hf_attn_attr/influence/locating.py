@@ -1,5 +1,6 @@
 """Where a published matrix lies: a folder here, or a repository of the Hub."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hf_attn_attr.errors import HubError, InvalidInputError
@@ -31,7 +32,31 @@ def matrix_folder(
                 f"{folder} is a folder, which has no revision {revision!r}. Leave the revision out."
             )
         return _within(folder)
-    repo_id = str(name_or_folder)
+    fetched = fetched_folder(str(name_or_folder), revision, repo_type=repo_type, token=token)
+    return fetched / storage.FOLDER
+
+
+def fetched_folder(
+    repo_id: str,
+    revision: str | None = None,
+    also: Sequence[str] = (),
+    *,
+    repo_type: str = "model",
+    token: str | bool | None = None,
+) -> Path:
+    """The folder of the cache with the matrix of a repository, as of one commit.
+
+    Args:
+        repo_id: "user/name".
+        revision: Branch, tag or commit.
+        also: Other files that are fetched where the repository has them.
+        repo_type: "model" or "dataset".
+        token: As for huggingface_hub.
+
+    Raises:
+        InvalidInputError: If no repository can have the name.
+        HubError: If the Hub lacks it or cannot be reached.
+    """
     if not is_repo_id(repo_id):
         raise InvalidInputError(
             f"{repo_id} is no folder, and no repository of the Hub can have that name. Give a "
@@ -41,8 +66,8 @@ def matrix_folder(
         commit = resolve(repo_id, revision, repo_type=repo_type, token=token)
     except HubError as error:
         raise HubError(f"There is no folder {repo_id} here. {error}") from error
-    fetched = fetch(repo_id, commit, FILES, required=FILES, repo_type=repo_type, token=token)
-    return fetched / storage.FOLDER
+    wanted = (*FILES, *also)
+    return fetch(repo_id, commit, wanted, required=FILES, repo_type=repo_type, token=token)
 
 
 def _within(folder: Path) -> Path:

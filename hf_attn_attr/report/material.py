@@ -1,6 +1,7 @@
 """What a report is made from: the files of a model folder, checked."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CorruptArtifactError, IncompatibleError, InvalidInputError
 from ..files import read_json, sha256_of_file
 from ..influence import InfluenceMatrix, storage
+from ..influence.locating import fetched_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -20,7 +22,7 @@ class Material:
     """What is known about a model.
 
     Attributes:
-        name: Name of its folder.
+        name: Name of its folder or repository.
         matrix: Influence of every word on every class.
         training: What `training.json` says, {} without one.
         checks: What has been checked: `name`, `question`, `verdict` and `reasons` of each.
@@ -36,19 +38,39 @@ class Material:
     outdated: bool = False
 
 
-def find_folder(name_or_folder: str | Path) -> Path:
-    """The folder of that name.
+def find_folder(name_or_folder: str | Path, also: Sequence[str] = ()) -> Path:
+    """A folder here, or what is fetched of a repository of the Hub: its matrix and other files.
+
+    Args:
+        name_or_folder: A folder, or "user/name".
+        also: Other files to fetch, where the repository has them.
 
     Raises:
-        InvalidInputError: If there is none.
+        InvalidInputError: If there is neither such a folder nor can a repository have the name.
+        HubError: If the Hub lacks it or cannot be reached.
+    """
+    folder = Path(name_or_folder)
+    return folder if folder.is_dir() else fetched_folder(str(name_or_folder), also=also)
+
+
+def display_name(name_or_folder: str | Path) -> str:
+    """What people call it: the name of the folder, or of the repository."""
+    folder = Path(name_or_folder)
+    return folder.resolve().name if folder.is_dir() else str(name_or_folder)
+
+
+def output_beside(name_or_folder: str | Path, name: str) -> Path:
+    """Where a file goes if nothing else is said: into the folder.
+
+    Raises:
+        InvalidInputError: If it is a repository, so that there is no folder.
     """
     folder = Path(name_or_folder)
     if not folder.is_dir():
         raise InvalidInputError(
-            f"{name_or_folder} is not a folder. Give one with influence/ in it; download a "
-            "published one first."
+            f"{name_or_folder} is no folder here. Say where to write {name}: --output, or output=."
         )
-    return folder
+    return folder / name
 
 
 def read_material(name_or_folder: str | Path, columns: str | Path | None = None) -> Material:
@@ -56,21 +78,22 @@ def read_material(name_or_folder: str | Path, columns: str | Path | None = None)
 
     Args:
         name_or_folder: Folder with `influence/` and perhaps `training.json`, `evaluation.json`
-            and `columns.parquet`.
+            and `columns.parquet`; or "user/name" on the Hub, where texts are never published.
         columns: Folder of the extracted texts, where that is another one.
 
     Raises:
         InvalidInputError: If there is no such folder or matrix, or no columns in `columns`.
+        HubError: If the Hub lacks it or cannot be reached.
         IncompatibleError: If the columns are of another model than the matrix.
         CorruptArtifactError: If a file is damaged or has changed.
     """
-    folder = find_folder(name_or_folder)
+    folder = find_folder(name_or_folder, (TRAINING, EVALUATION))
     matrix = InfluenceMatrix.from_pretrained(folder)
     training = read_json(folder / TRAINING) if (folder / TRAINING).is_file() else {}
     evaluation = _evaluation(folder / EVALUATION)
     outdated = isinstance(evaluation, dict) and _is_outdated(evaluation, folder)
     return Material(
-        name=folder.resolve().name,
+        name=display_name(name_or_folder),
         matrix=matrix,
         training=training,
         checks=[] if outdated else _findings(evaluation),

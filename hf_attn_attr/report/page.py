@@ -9,7 +9,7 @@ from typing import Any
 from ..files import write_bytes
 from ..influence import InfluenceMatrix
 from .examples import examples_of
-from .material import Material, read_material
+from .material import Material, output_beside, read_material
 from .numbers import MOST_WORDS, numbers_of, page_words
 from .overview import overview_of
 from .packing import pack
@@ -35,10 +35,10 @@ def write_report(
     """Write the report page of a model and its influence matrix.
 
     Args:
-        folder: Folder with `influence/`; `training.json`, `evaluation.json` and `columns.parquet`
-            are used where they are there.
+        folder: Folder with `influence/`, or a Hub repository "user/name"; `training.json`,
+            `evaluation.json` and `columns.parquet` are used where they are there.
         output: File to write; `report.html` in `folder` by default.
-        compare: Folder of a second matrix with the same labels, to compare with.
+        compare: Folder or repository of a second matrix with the same labels, to compare with.
         columns: Folder of the extracted texts that examples are taken from; `folder` by default.
         title: Of the page; the name of the folder by default.
 
@@ -52,7 +52,7 @@ def write_report(
     """
     material = read_material(folder, columns)
     other = None if compare is None else read_material(compare)
-    path = Path(folder) / NAME if output is None else Path(output)
+    path = output_beside(folder, NAME) if output is None else Path(output)
     write_bytes(path, page(material, other, title).encode("utf-8"))
     return path
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InvalidInputError
 from ..files import replacing
 from ..influence import InfluenceMatrix
-from .material import find_folder
+from .material import find_folder, output_beside
 from .pictures import new_figure, plot_heatmap, plot_model_vs_data, plot_top_words
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def write_pictures(folder: str | Path, output: str | Path | None = None) -> list
     """Draw the matrix in a folder.
 
     Args:
-        folder: Folder with `influence/`.
+        folder: Folder with `influence/`, or a Hub repository "user/name".
         output: Folder to write to; `pictures` in `folder` by default.
 
     Returns:
@@ -40,7 +40,7 @@ def write_pictures(folder: str | Path, output: str | Path | None = None) -> list
     """
     place = find_folder(folder)
     matrix = InfluenceMatrix.from_pretrained(place)
-    target = place / FOLDER if output is None else Path(output)
+    target = output_beside(folder, FOLDER) if output is None else Path(output)
     written = []
     for name, figure in _figures(matrix).items():
         _save(figure, target / f"{name}.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import InvalidInputError
 from ..files import canonical_json, write_bytes
 from ..influence import InfluenceMatrix
-from .material import find_folder
+from .material import display_name, find_folder
 
 # What a pipeline needs.
 _MODEL = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -35,7 +35,7 @@ def write_space(
     """Write a Space that explains texts and looks up words.
 
     Args:
-        folder: Folder with `influence/`, and the model it is of.
+        folder: Folder with `influence/` and the model it is of, or a Hub repository "user/name".
         output: Folder to write: `app.py`, `requirements.txt`, `README.md` with the Space's
             metadata, `space.json` and `model/`. It must be new or empty.
         model: Hub name of the model, where `folder` holds none.
@@ -48,7 +48,7 @@ def write_space(
         InvalidInputError: If there is no such folder, matrix or model, or `output` holds files.
         CorruptArtifactError: If a file is damaged or has changed.
     """
-    place, target = find_folder(folder), Path(output)
+    place, target = find_folder(folder, _MODEL), Path(output)
     matrix = InfluenceMatrix.from_pretrained(place)
     missing = [name for name in _MODEL if not (place / name).is_file()]
     if model is None and missing:
@@ -62,7 +62,7 @@ def write_space(
         shutil.copyfile(place / name, target / "model" / name)
     method = matrix.manifest["method"]
     settings = {
-        "title": title or place.resolve().name,
+        "title": title or display_name(folder),
         "model": model,
         "method": "auto" if method == "unnamed" else method,
         "classes": matrix.manifest.get("problem_type") != "regression",

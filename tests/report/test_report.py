@@ -131,7 +131,7 @@ def test_columns_may_lie_elsewhere_but_must_belong_to_the_matrix(folder, tmp_pat
 
 
 def test_folders_that_are_none_are_refused(tmp_path):
-    with pytest.raises(InvalidInputError, match="not a folder"):
+    with pytest.raises(InvalidInputError, match="is no folder"):
         write_report(tmp_path / "nothing")
     with pytest.raises(InvalidInputError, match="no influence matrix"):
         write_report(tmp_path)
@@ -190,7 +190,7 @@ def test_the_command_writes_the_page(command, folder):
     assert "[red]x" in (folder / "report.html").read_text(encoding="utf-8")
     done = command("report", folder / "nothing")
     assert done.status == 1
-    assert "not a folder" in done.err
+    assert "is no folder" in done.err
 
 
 def test_two_folders_are_compared(folder, show):
