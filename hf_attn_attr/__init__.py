@@ -5,8 +5,7 @@ loads neither transformers nor torch: a published influence matrix is also read 
 model.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import registration
 from .errors import (
@@ -19,6 +18,7 @@ from .errors import (
     MissingDependencyError,
     NonFiniteError,
 )
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from .attribution_pipeline import AttentionAttributionPipeline
@@ -170,13 +170,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module when it is first used."""
-    if name in _HOME:
-        value = getattr(import_module(_HOME[name], __name__), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

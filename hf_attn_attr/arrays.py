@@ -35,7 +35,7 @@ class Columns:
         method: How attributions are made.
         labels: Label names in the order of the logits.
         problem_type: Of the model.
-        thresholds: Of a multi-label model's labels.
+        thresholds: Of a multi-label model's labels, (C,).
         context: Whether there is `attribution_context`.
         predicted: Whether each text has attributions of one class, which `attributed_class` names.
     """
@@ -43,7 +43,7 @@ class Columns:
     method: str
     labels: Sequence[str]
     problem_type: str
-    thresholds: Sequence[float]
+    thresholds: NDArray[np.float64]
     context: bool
     predicted: bool
 
@@ -125,7 +125,7 @@ class Columns:
         if self.problem_type == "single_label_classification":
             prediction = pa.array(logits.argmax(1))
         else:
-            chosen = probabilities >= np.array(self.thresholds)
+            chosen = probabilities >= self.thresholds
             ends = np.concatenate([[0], np.cumsum(chosen.sum(1))])
             prediction = _ragged(np.nonzero(chosen)[1], ends)
         flat = probabilities.astype(np.float32).ravel()

@@ -23,6 +23,12 @@ def label_names(model: PreTrainedModel) -> list[str]:
     return [model.config.id2label[index] for index in range(model.config.num_labels)]
 
 
+def label_thresholds(model: PreTrainedModel) -> NDArray[np.float64]:
+    """The probability from which a multi-label model predicts each label, (C,); 0.5 by default."""
+    config = model.config
+    return np.array(getattr(config, "thresholds", None) or [0.5] * config.num_labels)
+
+
 def class_probabilities(logits: NDArray[Any], kind: str) -> NDArray[np.float64]:
     """Softmax over labels, or one sigmoid per label for multi-label: float64 (B, C)."""
     logits = logits.astype(np.float64)

@@ -16,7 +16,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from .arrays import Columns, plain
 from .attribution import AttributionMethod, Replacements, TokenBatch, attribution_method
 from .batching import BATCH_TOKENS, length_batches, padded
-from .classifier import evaluating, label_names, problem_type, weights_digest
+from .classifier import (
+    evaluating,
+    label_names,
+    label_thresholds,
+    problem_type,
+    weights_digest,
+)
 from .encoding import (
     CHUNK,
     Encoded,
@@ -121,7 +127,7 @@ class AttributionExtractor:
             self.method,
             self.labels,
             problem_type(model),
-            getattr(model.config, "thresholds", None) or [0.5] * len(self.labels),
+            label_thresholds(model),
             context,
             self.attribute.classes == "predicted",
         )

@@ -15,11 +15,12 @@ from transformers import (
 
 from .errors import CorruptArtifactError, HubError, InvalidInputError
 from .files import read_json
+from .layout import CONFIG
 from .models.configuration_self_attentive import SelfAttentiveConfig
 from .models.modeling_self_attentive import SelfAttentiveForSequenceClassification
 from .remote import fetch, resolve
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+WEIGHTS = "model.safetensors"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 # What of a repository or a folder belongs to a classifier; others need other files of a tokenizer.
 FILES = (

@@ -11,6 +11,7 @@ from .columns import save_columns
 from .data import LabelledTexts
 from .extraction import AttributionExtractor, extract_with
 from .influence import InfluenceMatrix, association, fold
+from .influence.gold import feature_names
 from .training import Source, TrainingResult, TrainingSettings, fit, save_training
 
 FoldOn = Literal["validation", "train"]
@@ -130,9 +131,7 @@ def matrix_of(
     matrix = fold(
         extracted, lowercase=lowercase, provenance=origin, label_names=origin.get("labels")
     )
-    feature = (extracted.features or {}).get("label")
-    names = getattr(getattr(feature, "feature", feature), "names", None)
-    if set(names or ()) != set(matrix.labels):
+    if set(feature_names((extracted.features or {}).get("label"))) != set(matrix.labels):
         return matrix
     told = {name: value for name, value in origin.items() if name in ("corpus", "folded_on")}
     return matrix.with_association(association(extracted, lowercase=lowercase, provenance=told))

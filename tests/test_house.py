@@ -7,8 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
-    {"errors"},
-    {"files", "metrics", "batching", "quiet", "markup", "colours", "terminal_bars"},
+    {"errors", "lazy"},
+    {"files", "layout", "metrics", "batching", "quiet", "markup", "colours", "terminal_bars"},
     {"remote", "cards"},
     {"models", "tokenization", "vectors", "influence", "demo", "highlighting"},
     {"attribution", "data", "word_rules", "classifier", "terminal"},

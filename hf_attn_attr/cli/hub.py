@@ -103,8 +103,9 @@ def card(
     from ..cards import RENDERED
     from ..files import write_bytes
     from ..hub import folder_card
+    from ..layout import CARD, PICTURE
 
-    path = folder / "README.md"
+    path = folder / CARD
     if path.is_file() and not overwrite and RENDERED not in path.read_text(encoding="utf-8"):
         raise InvalidInputError(
             f"{path} was written or changed by hand. Move it away, or give --overwrite."
@@ -113,7 +114,7 @@ def card(
         from ..influence import InfluenceMatrix
         from ..report import save_picture
 
-        save_picture(InfluenceMatrix.from_pretrained(folder), folder / "influence.png")
+        save_picture(InfluenceMatrix.from_pretrained(folder), folder / PICTURE)
     text = folder_card(folder, repo, license=license, language=language)
     write_bytes(path, text.encode())
     print_parts(f"Written to {path}.")

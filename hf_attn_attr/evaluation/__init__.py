@@ -7,8 +7,9 @@ lists the questions asked of a `subject`, `verdict` has the rules, `folder` does
 folder. Names are imported when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .attention import attention_controls, frozen_attention_refit
@@ -73,9 +74,4 @@ __all__ = [
     "word_label_agreement",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+__getattr__ = lazy_names(__name__, _HOME)

@@ -12,11 +12,11 @@ from ..errors import CorruptArtifactError, IncompatibleError
 from ..extraction import AttributionExtractor
 from ..files import canonical_json, read_json, write_bytes
 from ..influence import InfluenceMatrix, storage
+from ..layout import EVALUATION, TRAINING
 from .checks import Check, run_checks
-from .held_out import TRAINING, load_for, recorded_texts
+from .held_out import load_for, recorded_texts
 from .subject import Subject
 
-FILE = "evaluation.json"
 FORMAT_VERSION = 1
 _MODEL = ("model_type", "weights_sha256", "tokenizer_sha256")
 
@@ -108,7 +108,7 @@ def evaluate_folder(
         "seed": seed,
         "checks": findings,
     }
-    write_bytes(folder / FILE, canonical_json(record))
+    write_bytes(folder / EVALUATION, canonical_json(record))
     return load_evaluation(folder)
 
 
@@ -119,7 +119,7 @@ def load_evaluation(folder: str | Path) -> dict[str, Any]:
         CorruptArtifactError: If the file is missing or no JSON object.
         IncompatibleError: If another format version wrote it, or the matrix has changed since.
     """
-    path = Path(folder) / FILE
+    path = Path(folder) / EVALUATION
     record = read_json(path)
     if record.get("format_version") != FORMAT_VERSION:
         raise IncompatibleError(

@@ -11,8 +11,8 @@ from ..data import LabelledTexts, hold_out, load_labelled
 from ..errors import AttnAttrError, InvalidInputError
 from ..files import read_json
 from ..influence import InfluenceMatrix
+from ..layout import TRAINING
 
-TRAINING = "training.json"
 _HELD_OUT = " (held out)"  # as `hold_out` marks a source
 
 

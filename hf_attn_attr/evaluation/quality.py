@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..classifier import label_thresholds
 from ..data import LabelledTexts, label_indicators
 from ..errors import IncompatibleError
 from ..extraction import AttributionExtractor
@@ -27,8 +28,9 @@ def quality(extractor: AttributionExtractor, texts: LabelledTexts) -> dict[str, 
         )
     outputs = Eraser(extractor, texts.dataset["text"][:]).full
     if kind == "multi_label_classification":
-        thresholds = getattr(extractor.model.config, "thresholds", None) or 0.5
-        return multi_label_metrics(outputs, label_indicators(texts), np.array(thresholds))
+        return multi_label_metrics(
+            outputs, label_indicators(texts), label_thresholds(extractor.model)
+        )
     gold = np.array(texts.dataset["label"][:])
     if kind == "regression":
         return regression_metrics(outputs[:, 0], gold)

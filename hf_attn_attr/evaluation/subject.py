@@ -10,7 +10,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from ..classifier import problem_type
+from ..classifier import label_thresholds, problem_type
 from ..data import LabelledTexts
 from ..errors import InvalidInputError
 from ..extraction import AttributionExtractor
@@ -72,8 +72,7 @@ class Subject:
         """Of a multi-label model, (C,)."""
         if self.problem_type != "multi_label_classification":
             return None
-        config = self.model.config
-        return np.array(getattr(config, "thresholds", None) or [0.5] * config.num_labels)
+        return label_thresholds(self.model)
 
     @cached_property
     def corpus_texts(self) -> LabelledTexts:

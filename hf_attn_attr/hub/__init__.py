@@ -5,8 +5,9 @@ sends it as one commit, `loading` brings it back, `belonging` checks that matrix
 pair. Names are imported when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .callback import PublishCallback
@@ -37,9 +38,4 @@ __all__ = [
     "push_to_hub",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+__getattr__ = lazy_names(__name__, _HOME)

@@ -10,9 +10,9 @@ from transformers import TrainerCallback, TrainerState, TrainingArguments
 from ..data import load_labelled
 from ..errors import AttnAttrError, InvalidInputError
 from ..extraction import AttributionExtractor, extract_with, measure_gauge
-from ..influence import InfluenceMatrix, fold
+from ..influence import InfluenceMatrix
 from ..remote import Publication
-from ..workflow import facts
+from ..workflow import facts, matrix_of
 from .publishing import push_to_hub, require_repo_id
 
 _SETTINGS = (
@@ -111,8 +111,7 @@ class PublishCallback(TrainerCallback):
                     model.measure_gauge(kwargs["train_dataloader"])
             extractor = AttributionExtractor(model, tokenizer, self.method, options=self.options)
             columns = extract_with(extractor, self.texts.dataset)
-            origin = facts(extractor, self.texts, "other")
-            self.influence = fold(columns, provenance=origin, label_names=origin["labels"])
+            self.influence = matrix_of(columns, facts(extractor, self.texts, "other"))
             self.publication = push_to_hub(
                 self.repo_id,
                 model,

@@ -9,9 +9,9 @@ from datasets import Dataset
 
 from ..cards import render
 from ..columns import COLUMNS, MANIFEST, save_columns
+from ..layout import CARD
 from ..markup import printable
 from ..remote import Branch, Publication, publish
-from .layout import CARD
 from .publishing import require_repo_id
 
 

@@ -7,8 +7,9 @@ from ..cards import RENDERED
 from ..errors import InvalidInputError
 from ..files import read_json
 from ..influence import InfluenceMatrix
+from ..influence.storage import FOLDER as INFLUENCE
+from ..layout import CARD, CONFIG, EVALUATION, PICTURE, REPORT, TRAINING
 from .card import model_card
-from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, PICTURE, REPORT, TRAINING
 
 _TOLD = ("license", "language")
 

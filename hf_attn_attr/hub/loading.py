@@ -8,7 +8,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..influence import InfluenceMatrix
 from ..influence.locating import FILES as INFLUENCE
-from ..loading import CONFIG, FILES, load_classifier
+from ..layout import CONFIG
+from ..loading import FILES, load_classifier
 from ..remote import fetch, resolve
 from .belonging import check_belongs
 

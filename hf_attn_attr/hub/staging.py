@@ -11,13 +11,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from ..errors import InvalidInputError
 from ..files import canonical_json, read_json, sha256_of_file
 from ..influence import InfluenceMatrix
+from ..influence.storage import FOLDER as INFLUENCE
+from ..influence.storage import TABLE
+from ..layout import CARD, CONFIG, EVALUATION, PICTURE, REPORT, TRAINING
 from ..loading import FILES as MODEL
 from ..tokenization import save_tokenizer
 from .belonging import check_belongs, check_is_about
 from .card import model_card
 from .code import FILES as CODE
 from .code import published_config, write_code
-from .layout import CARD, CONFIG, EVALUATION, INFLUENCE, PICTURE, REPORT, TABLE, TRAINING
 
 # What a publication owns in a repository: of these, what it does not bring is deleted. Weights that
 # are no safetensors are among them: they would be those of an earlier model.

@@ -8,8 +8,9 @@ other. Nothing here imports torch, and a published matrix opens without scipy: n
 when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hf_attn_attr.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .accumulator import InfluenceAccumulator
@@ -43,9 +44,4 @@ __all__ = [
     "fold",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+__getattr__ = lazy_names(__name__, _HOME)

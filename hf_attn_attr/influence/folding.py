@@ -12,6 +12,7 @@ from hf_attn_attr.errors import IncompatibleError, InvalidInputError
 from .accumulator import InfluenceAccumulator
 from .columns import ProblemType, Words, read_attention, read_probabilities, read_words
 from .exact import FloatArray, IntArray
+from .gold import feature_names
 from .grouping import group_words
 from .matrix import InfluenceMatrix
 from .words import Normalization, WordRule
@@ -163,8 +164,7 @@ def task_of(dataset: ExtractedDataset, label_names: Sequence[str] | None = None)
     prediction = features["prediction"]
     if str(getattr(prediction, "dtype", "")).startswith("float"):
         return Task(tuple(label_names or ("value",)), "regression")
-    single = getattr(prediction, "names", None)
-    names = single or getattr(getattr(prediction, "feature", None), "names", None)
+    names = feature_names(prediction)
     if not names:
         raise InvalidInputError(
             f"The column prediction is {prediction}; wanted ClassLabel (single label), "
@@ -175,9 +175,8 @@ def task_of(dataset: ExtractedDataset, label_names: Sequence[str] | None = None)
             f"The dataset has the labels {list(names)}, wanted {list(label_names)}. "
             "Extract with the model whose labels you want."
         )
-    return Task(
-        tuple(names), "single_label_classification" if single else "multi_label_classification"
-    )
+    single = hasattr(prediction, "names")
+    return Task(names, "single_label_classification" if single else "multi_label_classification")
 
 
 def _method(dataset: ExtractedDataset) -> str:

@@ -36,14 +36,18 @@ def class_names(features: Any, column: str) -> tuple[str, ...]:
             "labels come with the texts: name their column (label_column=)."
         )
     feature = features[column]
-    names = getattr(feature, "names", None)
-    names = names or getattr(getattr(feature, "feature", None), "names", None)
+    names = feature_names(feature)
     if not names:
         raise InvalidInputError(
             f"The label column {column!r} is {feature}; wanted ClassLabel or List(ClassLabel), "
             "which name the classes. Read the texts with `load_labelled`, or cast the column."
         )
-    return tuple(names)
+    return names
+
+
+def feature_names(feature: Any) -> tuple[str, ...]:
+    """Names of the classes of a ClassLabel or List(ClassLabel); none of any other feature."""
+    return tuple(getattr(getattr(feature, "feature", feature), "names", None) or ())
 
 
 def read_gold(values: pa.ChunkedArray | pa.Array, n_classes: int, first_row: int) -> Gold:

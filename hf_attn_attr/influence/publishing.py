@@ -5,14 +5,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hf_attn_attr.cards import render
+from hf_attn_attr.layout import CARD
 from hf_attn_attr.remote import Branch, Publication, publish
 
 from . import storage
 
 if TYPE_CHECKING:
     from .matrix import InfluenceMatrix
-
-_CARD = "README.md"
 
 
 def push_matrix(
@@ -35,7 +34,7 @@ def push_matrix(
         matrix.save_pretrained(temporary)
         if branch.repo_type == "dataset":
             card = influence_card(matrix, branch.repo_id, license=license)
-            (Path(temporary) / _CARD).write_text(card, encoding="utf-8")
+            (Path(temporary) / CARD).write_text(card, encoding="utf-8")
         return publish(Path(temporary), branch, owned=owned, **options)
 
 

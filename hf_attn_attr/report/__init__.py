@@ -5,8 +5,9 @@ choose what it holds, `packing` makes that small, `page` puts the files of `page
 `space` writes a Gradio app. `pictures` draws with matplotlib, `picture_files` saves what it draws.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .page import write_report
@@ -44,9 +45,4 @@ __all__ = [
     "write_space",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+__getattr__ = lazy_names(__name__, _HOME)

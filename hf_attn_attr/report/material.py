@@ -10,11 +10,10 @@ from ..errors import CorruptArtifactError, IncompatibleError, InvalidInputError
 from ..files import read_json, sha256_of_file
 from ..influence import InfluenceMatrix, storage
 from ..influence.locating import fetched_folder
+from ..layout import EVALUATION, TRAINING
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-TRAINING, EVALUATION = "training.json", "evaluation.json"
 
 
 @dataclass(frozen=True)

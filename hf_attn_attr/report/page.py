@@ -8,13 +8,13 @@ from typing import Any
 
 from ..files import write_bytes
 from ..influence import InfluenceMatrix
+from ..layout import REPORT
 from .examples import examples_of
 from .material import Material, output_beside, read_material
 from .numbers import MOST_WORDS, numbers_of, page_words
 from .overview import overview_of
 from .packing import pack
 
-NAME = "report.html"
 MOST_CHARACTERS = 4_900_000
 """Of packed numbers and examples; with its code, less than 0.1 MB, the page stays below 5 MB."""
 # In this order; each file uses names of earlier ones.
@@ -52,7 +52,7 @@ def write_report(
     """
     material = read_material(folder, columns)
     other = None if compare is None else read_material(compare)
-    path = output_beside(folder, NAME) if output is None else Path(output)
+    path = output_beside(folder, REPORT) if output is None else Path(output)
     write_bytes(path, page(material, other, title).encode("utf-8"))
     return path
 

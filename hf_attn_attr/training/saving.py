@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..files import canonical_json, replacing, write_bytes
+from ..layout import TRAINING
 from ..tokenization import save_tokenizer
 from ..vectors import source_name
 from .settings import TrainingResult
@@ -18,7 +19,7 @@ def save_training(result: TrainingResult, folder: Path) -> None:
     with TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
         result.model.save_pretrained(temporary)
         save_tokenizer(result.tokenizer, temporary)
-        write_bytes(Path(temporary) / "training.json", canonical_json(_facts(result)))
+        write_bytes(Path(temporary) / TRAINING, canonical_json(_facts(result)))
         for path in sorted(Path(temporary).iterdir()):
             with replacing(folder / path.name) as target:  # safetensors would leave mode 0600
                 path.replace(target)
