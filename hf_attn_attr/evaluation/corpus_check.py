@@ -69,6 +69,7 @@ def influence_figures(subject: Subject) -> Figures:
         "texts": len(subject.corpus_texts.dataset),
         "draws": DRAWS,
         "ranked_by": RANKED_BY,
+        "folded_on": subject.folded_on,
         # What a probability of 1 is to a class; a target has its own unit.
         "scale": float(corpus.eraser.full.std()) if regression else 1.0,
         "output": "{}" if regression else "p({})",

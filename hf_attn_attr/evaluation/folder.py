@@ -170,8 +170,6 @@ def _training_digest(folder: Path) -> str | None:
 
 def _text_facts(subject: Subject) -> dict[str, Any]:
     texts = subject.texts
-    matrix = subject.matrix
-    corpus = matrix.manifest.get("provenance", {}).get("corpus", {}) if matrix else {}
     return {
         "source": texts.source,
         "revision": texts.revision,
@@ -180,7 +178,7 @@ def _text_facts(subject: Subject) -> dict[str, Any]:
         "sha256": texts.digest,
         "labelled": texts.labelled,
         "trained_on": subject.trained_on,
-        "folded_on": corpus.get("sha256") == texts.digest,
+        "folded_on": subject.folded_on,
         "corpus_sample": len(subject.corpus_texts.dataset),
         "text_sample": len(subject.text_test.texts),
         "truncated": sum(text.truncated > 0 for text in subject.corpus.eraser.encoded),

@@ -1,4 +1,4 @@
-"""What is evaluated: a model, its influence matrix, and texts that are new to both."""
+"""What is evaluated: a model, its influence matrix, and texts that are new to the model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -66,6 +66,12 @@ class Subject:
     def word_rule(self) -> WordRule:
         """When two spellings are one word."""
         return WordRule(**self.matrix.manifest["word_rule"]) if self.matrix else WordRule()
+
+    @property
+    def folded_on(self) -> bool:
+        """Whether the matrix was folded on these very texts."""
+        facts = self.matrix.manifest.get("provenance", {}) if self.matrix else {}
+        return bool(facts.get("corpus", {}).get("sha256") == self.texts.digest)
 
     @property
     def thresholds(self) -> NDArray[np.float64] | None:

@@ -81,6 +81,8 @@ def on_influence(figures: Figures) -> Verdict:
         for label, ways in figures["classes"].items()
     }
     reasons = [reason for _, reason in found.values()]
+    if figures["folded_on"]:
+        reasons.append("The words were chosen on these same texts, which flatters them a little.")
     shown = sum(drives is True for drives, _ in found.values())
     if all(drives is None for drives, _ in found.values()):
         return Verdict("not checked", reasons)

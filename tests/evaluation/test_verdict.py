@@ -22,7 +22,9 @@ def influence():
     other = {**row, "k": 50, "drop": -1.0, "drop_touched": -1.0}  # not the judged one
     ways = {way: [copy.deepcopy(other), copy.deepcopy(row)] for way in ("delete", "mask")}
     classes = {label: copy.deepcopy(ways) for label in ("joy", "fear")}
-    return {"texts": 400, "scale": 1.0, "output": "p({})", "classes": classes}
+    return {
+        "texts": 400, "folded_on": False, "scale": 1.0, "output": "p({})", "classes": classes,
+    }  # fmt: skip
 
 
 def attribution(name="contribution"):
@@ -70,6 +72,9 @@ def test_a_class_is_driven_by_every_way_or_not_at_all(way, change):
     whole = verdict.on_influence(figures)
     assert whole.level == "supported"
     assert whole.reasons[0] == "2 of 2 classes."
+    assert len(whole.reasons) == 3
+    same = verdict.on_influence({**figures, "folded_on": True})
+    assert "chosen on these same texts" in same.reasons[3]
     assert "joy: removing its 20 top words (delete) lowers p(joy) by 0.300" in whole.reasons[1]
     assert (
         "in the 20% of the texts that held one; words as frequent 0.020 [0.000, 0.040]."
