@@ -5,9 +5,10 @@
 All explain one MiniLM fine-tuned on SST (reused where `any_classifier.py` has made it), the same
 validation sentences, all classes, on one thread. CPU time of text in, attributions out, divided by
 that of one forward pass, batched by length, over as many tokens, which is timed before and after
-each. Rounds are interleaved; the median counts. Equal for all: steps, baseline, padded tokens per
-pass. captum is called with texts as they come, and with texts sorted by length for it. Ours is
-also held against captum's terms, number by number. Results go to `results/attribution_cost.json`.
+each. Rounds are interleaved, each in a process and an order of its own; the median counts. Equal
+for all: steps, baseline, padded tokens per pass. captum is called with texts as they come, and with
+texts sorted by length for it. Ours is also held against captum's terms, number by number. Results
+go to `results/attribution_cost.json`.
 
 The peers are for this table alone; one that is not installed is left out and named:
 
@@ -17,10 +18,14 @@ The peers are for this table alone; one that is not installed is left out and na
 (`--no-deps` because transformers-interpret pins an old ipython that it does not need here).
 """
 
+import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -35,7 +40,7 @@ from peers import one_thread
 from hf_attn_attr import AttributionExtractor
 from hf_attn_attr.loading import load_classifier
 
-MANY, SOME, FEW = 128, 32, 1  # texts for methods of one pass, of many, and that sample
+MANY, SOME, FEW = 128, 16, 1  # texts for methods of one pass, of many, and that sample
 UNIT = 256  # texts of the forward pass that is the unit
 
 
@@ -61,29 +66,38 @@ class Arm:
 def main() -> None:
     """Measure, print a table."""
     options = common.parser(__doc__)
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--rounds", type=int, default=4)
     options.add_argument("--steps", type=int, default=20)
     options.add_argument("--batch-tokens", type=int, default=1024)
     arguments = options.parse_args()
     found = tasks.load(tasks.TASKS["sst"], arguments.data)
-    every = found.validation.dataset["text"][:]
-    subject, ours = (
-        Subject(*load_classifier(str(folder)), arguments.steps, arguments.batch_tokens)
-        for folder in any_classifier.models("sst", found, arguments.work)
-    )
-    settings = {
-        "steps": arguments.steps,
-        "tokens": arguments.batch_tokens,
-        "captum_batch": other.CAPTUM_BATCH,
-    }
-    with one_thread():
-        for result in measured(arms(subject, ours), every, arguments.rounds):
-            common.save("attribution_cost", settings | result)
+    models = any_classifier.models("sst", found, arguments.work)
+    texts = found.validation.dataset["text"][:]
+    shared = (arguments.steps, arguments.batch_tokens)
+    rounds = []
+    for number in range(arguments.rounds):
+        # In a process of its own: where memory lies can slow a method by half, always the same one.
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            rounds.append(process.submit(measure, models, shared, texts, number).result())
+        result = {
+            "steps": arguments.steps,
+            "tokens": arguments.batch_tokens,
+            "captum_batch": other.CAPTUM_BATCH,
+            "arms": [together(same) for same in zip(*(one["arms"] for one in rounds), strict=True)],
+            "farthest_from_captum": rounds[-1]["farthest_from_captum"],
+        }
+        common.save("attribution_cost", result)
     rows = [
         (one["method"], one["by"], f"{one['passes']:.1f}" if one["passes"] else one["missing"])
         for one in result["arms"]
     ]
     common.show("Cost in batched forward passes", ("method", "by", "passes"), rows)
+
+
+def together(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One arm over the rounds: the median of its passes."""
+    passes = [one["passes"] for one in rounds if one["passes"]]
+    return rounds[0] | {"passes": median(passes) if passes else None, "rounds": passes}
 
 
 def arms(subject: Subject, ours: Subject) -> list[Arm]:
@@ -143,45 +157,43 @@ def mine(subject: Subject, texts: Sequence[str], *, method: str, **options: Any)
     return [np.reshape(one, (-1, classes)) for one in table["attribution"].to_pylist()]
 
 
-def measured(arms: Sequence[Arm], texts: Sequence[str], rounds: int) -> Iterator[dict[str, Any]]:
-    """Passes of each arm and how far terms are from captum's, after each round."""
-    ratios: list[list[float]] = [[] for _ in arms]
-    missing: list[str | None] = [None] * len(arms)
+def measure(
+    models: Sequence[Path], shared: tuple[int, int], texts: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """One round: passes of each arm, in an order by `seed`, and how far terms are from captum's."""
+    found: dict[int, dict[str, Any]] = {}
     terms: dict[tuple[str, str], Terms] = {}
-    for _ in range(rounds):
-        for index, arm in enumerate(arms):
-            if missing[index]:
-                continue
+    with one_thread():
+        every = list(enumerate(arms(*(Subject(*load_classifier(one), *shared) for one in models))))
+        for index, arm in random.Random(seed).sample(every, len(every)):
             chosen = spread_evenly(texts, arm.texts)
-            before = forward_seconds(arm.subject, texts)
-            started = time.process_time()
+            passes, missing = None, None
             try:
+                before = forward_seconds(arm.subject, texts)
+                started = time.process_time()
                 terms[arm.method, arm.by] = arm.run(chosen)
+                spent = time.process_time() - started
+                unit = (before + forward_seconds(arm.subject, texts)) / 2
+                passes = spent / arm.subject.tokens(chosen) / unit
+                print(f"{arm.method}, {arm.by}: {passes:.1f}", flush=True)
             except ImportError as error:
-                missing[index] = f"not installed ({error.name})"
-                continue
-            spent = time.process_time() - started
-            unit = (before + forward_seconds(arm.subject, texts)) / 2
-            ratios[index].append(spent / arm.subject.tokens(chosen) / unit)
-            print(f"{arm.method}, {arm.by}: {ratios[index][-1]:.1f}", flush=True)
-        yield {
-            "arms": [
-                {
-                    "method": arm.method,
-                    "by": arm.by,
-                    "passes": median(found) if found else None,
-                    "rounds": found,
-                    "texts": arm.texts,
-                    "missing": absent,
-                }
-                for arm, found, absent in zip(arms, ratios, missing, strict=True)
-            ],
-            "farthest_from_captum": {
-                method: distance(terms[method, "this package"], theirs)
-                for (method, by), theirs in terms.items()
-                if by == "captum"
-            },
-        }
+                missing = f"not installed ({error.name})"
+            found[index] = {
+                "method": arm.method,
+                "by": arm.by,
+                "texts": arm.texts,
+                "passes": passes,
+                "missing": missing,
+            }
+    farthest = {
+        method: distance(terms[method, "this package"], theirs)
+        for (method, by), theirs in terms.items()
+        if by == "captum"
+    }
+    return {
+        "arms": [found[index] for index in sorted(found)],
+        "farthest_from_captum": farthest,
+    }
 
 
 def spread_evenly(texts: Sequence[str], number: int) -> list[str]:
