@@ -83,7 +83,9 @@ def model_card(
         options=sorted((facts.get(origin, dict, "options") or {}).items()),
         folded_on=origin.get("folded_on"),
         word_rule=manifest.get("word_rule"),
-        imported={key: config.get(key) for key in ("word_vectors", "teacher")},
+        imported={
+            key: config.get(key) for key in ("word_vectors", "teacher", "attention_supervision")
+        },
         checks=facts.checks(evaluation),
         data=facts.data(training),
         results=results,

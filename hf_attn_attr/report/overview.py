@@ -75,6 +75,11 @@ def _cautions(manifest: dict[str, Any], *, outdated: bool) -> list[str]:
         cautions.append(f"Influence includes lexical knowledge imported with {vectors}.")
     if teacher := provenance.get("teacher"):
         cautions.append(f"The model also learned from the teacher {teacher}.")
+    if provenance.get("attention_supervision"):
+        cautions.append(
+            "Attention was trained to follow human rationales: that it agrees with people is no "
+            "finding."
+        )
     if classes := manifest.get("classes"):
         cautions.append(f"Only these classes have attributions: {', '.join(map(str, classes))}.")
     return cautions

@@ -19,7 +19,7 @@ from hf_attn_attr.errors import InvalidInputError
 from hf_attn_attr.hub import folder_card
 from hf_attn_attr.hub.card import model_card
 from hf_attn_attr.influence.publishing import influence_card
-from hf_attn_attr.markup import printable
+from hf_attn_attr.markup import markdown, printable
 
 CONFIG = {
     "model_type": "self_attentive", "rnn_type": "lstm", "num_attention_hops": 1,
@@ -233,10 +233,20 @@ CARDS = {
         report=True, picture="influence.png",
     ),
     "taught": lambda: model_card(
-        "user/model", config("x", "y", teacher="user/teacher", word_vectors="glove.txt")
+        "user/model",
+        config(
+            "x", "y", teacher="user/teacher", word_vectors="glove.txt", attention_supervision=2.0
+        ),
     ),
     "a matrix alone": lambda: influence_card(matrix(("x", "y")), "user/table", license="mit"),
 }  # fmt: skip
+
+
+def test_a_card_tells_what_did_not_come_from_the_texts_alone():
+    card = body(CARDS["taught"]())
+    for told in ("glove.txt", "user/teacher", "follow human rationales"):
+        assert markdown(told) in card or told in card
+    assert "follow human rationales" not in model_card("user/model", config("x", "y"))
 
 
 @pytest.mark.parametrize("kind", CARDS)

@@ -346,6 +346,7 @@ def test_overview_names_what_came_with_the_model(matrix):
     provenance = {
         "word_vectors": "glove",
         "teacher": "bert",
+        "attention_supervision": 1.0,
         "corpus": {"source": "data.csv", "revision": "abc"},
         "folded_on": "validation",
     }
@@ -355,6 +356,7 @@ def test_overview_names_what_came_with_the_model(matrix):
     assert "new to the model" in dict(overview["facts"])["Texts"]
     assert any("glove" in text for text in overview["cautions"])
     assert any("bert" in text for text in overview["cautions"])
+    assert any("human rationales" in text for text in overview["cautions"])
     assert overview["quality"] == [("a", 1.0)]
     json.dumps(overview, allow_nan=False)
 
