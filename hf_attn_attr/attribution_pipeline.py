@@ -1,13 +1,14 @@
 """`pipeline("attention-attribution")` for every sequence classifier.
 
-transformers is told of it as soon as its pipelines are imported (`registration.py`), so what needs
+`registration.py` imports this as soon as transformers' pipelines are imported, so what needs
 datasets and pyarrow is imported when a pipeline is built.
 """
 
 from pathlib import Path
 from typing import Any
 
-from transformers import Pipeline
+from transformers import AutoModelForSequenceClassification, Pipeline
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from .errors import InvalidInputError
 from .highlighting import Answer
@@ -72,3 +73,18 @@ class AttentionAttributionPipeline(Pipeline):
         """Save model and tokenizer; not this class, which works in its package alone."""
         self.model.save_pretrained(save_directory, **kwargs)
         self.tokenizer.save_pretrained(save_directory, **kwargs)
+
+
+def _register() -> None:
+    known = PIPELINE_REGISTRY.supported_tasks.get(TASK, {}).get("impl")
+    # One that came with a model as remote code serves that kind of model only.
+    if known is not AttentionAttributionPipeline:
+        PIPELINE_REGISTRY.register_pipeline(
+            TASK,
+            pipeline_class=AttentionAttributionPipeline,
+            pt_model=AutoModelForSequenceClassification,
+            type="text",
+        )
+
+
+_register()

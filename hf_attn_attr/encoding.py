@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -189,7 +190,7 @@ def _parameters(model: PreTrainedModel) -> Sequence[str]:
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int, value: int) -> torch.Tensor:
-    table = torch.full((len(rows), length), value, dtype=torch.int64)
+    table = np.full((len(rows), length), value, dtype=np.int64)
     for row, values in enumerate(rows):
-        table[row, : len(values)] = torch.tensor(values, dtype=torch.int64)
-    return table
+        table[row, : len(values)] = values
+    return torch.from_numpy(table)

@@ -40,18 +40,7 @@ def _register_models(auto: ModuleType) -> None:
     )
 
 
-def _register_pipeline(pipelines: ModuleType) -> None:
-    from transformers import AutoModelForSequenceClassification
-
-    from .attribution_pipeline import TASK, AttentionAttributionPipeline
-
-    registry = pipelines.PIPELINE_REGISTRY
-    known = registry.supported_tasks.get(TASK, {}).get("impl")
-    # One that came with a model as remote code serves that kind of model only.
-    if known is not AttentionAttributionPipeline:
-        registry.register_pipeline(
-            TASK,
-            pipeline_class=AttentionAttributionPipeline,
-            pt_model=AutoModelForSequenceClassification,
-            type="text",
-        )
+def _register_pipeline(_pipelines: ModuleType) -> None:
+    # It registers itself when it is loaded, because it may be what just now imports transformers'
+    # pipelines: its class is not there yet.
+    from . import attribution_pipeline  # noqa: F401

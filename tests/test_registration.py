@@ -80,15 +80,28 @@ def test_auto_classes_and_pipelines_know_the_model(run_result, first):
 def test_the_pipeline_of_every_classifier_takes_the_place_of_a_travelling_one(monkeypatch):
     import transformers.pipelines
 
-    from hf_attn_attr import AttentionAttributionPipeline, registration
+    from hf_attn_attr import AttentionAttributionPipeline, attribution_pipeline
     from hf_attn_attr.models import pipeline_attention_attribution as travelling
 
     tasks = transformers.pipelines.PIPELINE_REGISTRY.supported_tasks
     task = travelling.TASK
     earlier = {**tasks[task], "impl": travelling.AttentionAttributionPipeline}
     monkeypatch.setitem(tasks, task, earlier)
-    registration._register_pipeline(transformers.pipelines)
+    attribution_pipeline._register()
     assert tasks[task]["impl"] is AttentionAttributionPipeline
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["hf_attn_attr.AttentionAttributionPipeline", "import hf_attn_attr.attribution_pipeline"],
+)
+def test_the_pipeline_may_be_the_first_name_that_is_used(first):
+    told = python(
+        f"import hf_attn_attr\n{first}\nfrom transformers.pipelines import PIPELINE_REGISTRY\n"
+        "known = PIPELINE_REGISTRY.supported_tasks['attention-attribution']['impl']\n"
+        "print(known is hf_attn_attr.AttentionAttributionPipeline)"
+    )
+    assert told.split() == ["True"]
 
 
 def test_a_pipeline_that_is_not_built_needs_no_datasets():

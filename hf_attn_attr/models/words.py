@@ -45,20 +45,27 @@ def word_spans(
     spans: list[Span] = []
     owner = [-1] * len(offsets)
     previous: int | None = None  # the tokenizer's word of the last word found
+    last = 0  # where that ends
     blank: list[int] = []  # tokens without characters of their own, for the next token's word
     blank_id: int | None = None
-    for token, (word_id, offset) in enumerate(zip(word_ids, offsets, strict=True)):
-        if word_id is None and offset[0] == offset[1]:
+    for token, (word_id, (start, end)) in enumerate(zip(word_ids, offsets, strict=True)):
+        if start == end and word_id is None:
             continue
-        start, end = bare(text, *offset)
+        # Most tokens need no closer look, and there are many.
+        if start < end and (text[start].isspace() or text[end - 1].isspace()):
+            start, end = bare(text, start, end)
         if start == end:
             blank = [*blank, token] if word_id == blank_id else [token]
             blank_id = word_id
             continue
-        if _continues(text, spans, start, same=word_id is not None and word_id == previous):
-            spans[-1] = (min(spans[-1][0], start), max(spans[-1][1], end))
+        apart = start >= last and word_id != previous and text[start].isascii()
+        if not apart and _continues(
+            text, spans, start, same=word_id is not None and word_id == previous
+        ):
+            spans[-1] = (min(spans[-1][0], start), max(last, end))
         else:
             spans.append((start, end))
+        last = spans[-1][1]
         previous = word_id
         owner[token] = len(spans) - 1
         if word_id == blank_id:

@@ -115,9 +115,14 @@ def test_attributions_do_not_move_when_values_are_shifted_by_a_constant(part, so
     values = model.self_attentive.values
     cut = values.hidden_size
     columns = slice(cut, None) if part == "word" else slice(0, cut)
-    raw, shift = values.raw, torch.zeros(values.size, dtype=torch.float64)
+    parts, shift = values.parts, torch.zeros(values.size, dtype=torch.float64)
     shift[columns] = torch.randn(values.size, dtype=torch.float64)[columns]
-    monkeypatch.setattr(values, "raw", lambda hidden, embeds: raw(hidden, embeds) + shift)
+    shifts = shift.tensor_split([cut])
+    monkeypatch.setattr(
+        values,
+        "parts",
+        lambda *of: [found + by for found, by in zip(parts(*of), shifts, strict=True)],
+    )
     with torch.no_grad():
         model.classifier.bias -= model.classifier.weight @ shift  # the logits stay as they were
     model.measure_gauge([inputs])
@@ -176,7 +181,7 @@ def test_the_neighbours_of_a_word_alone_turn_it_round(padding):
     for one in (inputs, changed):
         out = base(**one)
         gates.append(values.gating(out.last_hidden_state)[1, :, 0])
-        own = values.raw(out.last_hidden_state, out.embeddings)[1, :, values.hidden_size :]
+        own = values.parts(out.last_hidden_state, out.embeddings)[1][1]
         assert torch.allclose(own, gates[-1][:, None] * out.embeddings[1])
     assert gates[0][middle] == gates[1][middle]
     assert (gates[0] != gates[1])[[middle - 1, middle + 1]].all()
