@@ -248,7 +248,7 @@ class StructuredSelfAttention(nn.Module):
         self.hops = nn.Linear(config.attention_size, config.num_attention_hops, bias=False)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Attention float (B, r, T) for states (B, T, H) and mask bool (B, T)."""
+        """Attention (B, r, T), in float32 at least, for states (B, T, H) and mask bool (B, T)."""
         keys = self.projection(hidden)
         keys = keys.tanh() if self.additive else keys / keys.shape[-1] ** 0.5
         scores = self.hops(keys).transpose(1, 2)
@@ -257,7 +257,7 @@ class StructuredSelfAttention(nn.Module):
         real = mask.unsqueeze(1)
         scores = scores.masked_fill(~real, torch.finfo(scores.dtype).min)
         # The product turns the uniform weights of a text without tokens into zeros.
-        return (scores.softmax(dim=-1) * real).to(hidden.dtype)
+        return scores.softmax(dim=-1) * real
 
 
 class TokenValues(nn.Module):
@@ -410,7 +410,8 @@ class SelfAttentiveModel(SelfAttentivePreTrainedModel):
         layers = self.encoder(embeds, mask)
         hidden = layers[-1]
         attention = self.attention(hidden, mask)
-        pooled = attention @ self.values(hidden, embeds)
+        values = self.values(hidden, embeds)
+        pooled = attention.to(values.dtype) @ values
         if output_attentions is None:
             output_attentions = self.config.output_attentions
         if output_hidden_states is None:
