@@ -211,11 +211,12 @@ class BidirectionalRNN(nn.Module):
         if length == 0:
             return [embeds.new_zeros(batch, 0, self.width) for _ in self.forward_layers]
         # Real tokens first, wherever the padding was; undone at the end.
-        compact = mask.long().argsort(dim=1, descending=True, stable=True)
+        real = mask.long()
+        count = real.sum(1, keepdim=True)
+        restore = torch.where(mask, real.cumsum(1), count + (1 - real).cumsum(1)) - 1
         position = torch.arange(length, device=mask.device).expand(batch, length)
-        count = mask.long().sum(1, keepdim=True)
+        compact = torch.zeros_like(restore).scatter(1, restore, position)
         reverse = torch.where(position < count, count - 1 - position, position)
-        restore = compact.argsort(dim=1)
         states = _take(embeds, compact)
         layers = []
         for ahead, behind in zip(self.forward_layers, self.backward_layers, strict=True):
@@ -321,7 +322,7 @@ def neighbours(states: Tensor) -> Tensor:
     With one RNN layer they have not seen the token itself. 0 at the ends of a text.
     """
     ahead, behind = states.chunk(2, dim=-1)
-    end = ahead.new_zeros(len(ahead), 1, ahead.shape[-1])
+    end = torch.zeros_like(ahead[:, :1])
     return torch.cat(
         [torch.cat([end, ahead], dim=1)[:, :-1], torch.cat([behind, end], dim=1)[:, 1:]], dim=-1
     )
