@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         SelfAttentiveModel,
         SelfAttentiveOutput,
     )
+    from .onnx_classifier import OnnxClassifier
+    from .onnx_export import export_onnx
     from .report import (
         plot_attention,
         plot_heatmap,
@@ -81,6 +83,7 @@ _HOME = {
     "InfluenceMatrix": ".influence",
     "LabelledTexts": ".data",
     "LeaveOneOutTau": ".evaluation",
+    "OnnxClassifier": ".onnx_classifier",
     "RationaleOverlap": ".evaluation",
     "SelfAttentiveConfig": ".models.configuration_self_attentive",
     "SelfAttentiveForSequenceClassification": ".models.modeling_self_attentive",
@@ -94,6 +97,7 @@ _HOME = {
     "association": ".influence",
     "attention_matrix": ".influence",
     "class_matrix": ".influence",
+    "export_onnx": ".onnx_export",
     "extract": ".extraction",
     "fold": ".influence",
     "load_columns": ".columns",
@@ -134,6 +138,7 @@ __all__ = [
     "LeaveOneOutTau",
     "MissingDependencyError",
     "NonFiniteError",
+    "OnnxClassifier",
     "PublishCallback",
     "Published",
     "RationaleOverlap",
@@ -147,6 +152,7 @@ __all__ = [
     "association",
     "attention_matrix",
     "class_matrix",
+    "export_onnx",
     "extract",
     "fold",
     "load_columns",

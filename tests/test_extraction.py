@@ -1,5 +1,7 @@
 """Columns: what each row holds, in any batch, and what bad input gets."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from hf_attn_attr import (
     SelfAttentiveConfig,
     SelfAttentiveForSequenceClassification,
     extract,
+    fold,
     measure_gauge,
     train_tokenizer,
 )
@@ -228,3 +231,14 @@ def test_saved_columns_come_back_or_are_refused(tokenizer, tmp_path):
     (tmp_path / "columns.json").unlink()
     with pytest.raises(CorruptArtifactError, match="missing"):
         load_columns(tmp_path)
+
+
+def test_a_model_in_bfloat16_gives_columns_that_fold(run_result):
+    result, _ = run_result
+    model, tokenizer = result.training.model, result.training.tokenizer
+    texts = Dataset.from_dict({"text": ["so happy and so calm", "sad", ""]})
+    rows = extract(texts, copy.deepcopy(model).to(torch.bfloat16), tokenizer)
+    exact = extract(texts, model, tokenizer)
+    assert fold(rows).words == fold(exact).words
+    for found, wanted in zip(rows["probabilities"], exact["probabilities"], strict=True):
+        np.testing.assert_allclose(found, wanted, atol=0.05)

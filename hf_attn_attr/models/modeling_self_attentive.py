@@ -211,11 +211,12 @@ class BidirectionalRNN(nn.Module):
         if length == 0:
             return [embeds.new_zeros(batch, 0, self.width) for _ in self.forward_layers]
         # Real tokens first, wherever the padding was; undone at the end.
-        compact = mask.long().argsort(dim=1, descending=True, stable=True)
+        real = mask.long()
+        count = real.sum(1, keepdim=True)
+        restore = torch.where(mask, real.cumsum(1), count + (1 - real).cumsum(1)) - 1
         position = torch.arange(length, device=mask.device).expand(batch, length)
-        count = mask.long().sum(1, keepdim=True)
+        compact = torch.zeros_like(restore).scatter(1, restore, position)
         reverse = torch.where(position < count, count - 1 - position, position)
-        restore = compact.argsort(dim=1)
         states = _take(embeds, compact)
         layers = []
         for ahead, behind in zip(self.forward_layers, self.backward_layers, strict=True):
@@ -248,7 +249,7 @@ class StructuredSelfAttention(nn.Module):
         self.hops = nn.Linear(config.attention_size, config.num_attention_hops, bias=False)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Attention float (B, r, T) for states (B, T, H) and mask bool (B, T)."""
+        """Attention (B, r, T), in float32 at least, for states (B, T, H) and mask bool (B, T)."""
         keys = self.projection(hidden)
         keys = keys.tanh() if self.additive else keys / keys.shape[-1] ** 0.5
         scores = self.hops(keys).transpose(1, 2)
@@ -257,7 +258,7 @@ class StructuredSelfAttention(nn.Module):
         real = mask.unsqueeze(1)
         scores = scores.masked_fill(~real, torch.finfo(scores.dtype).min)
         # The product turns the uniform weights of a text without tokens into zeros.
-        return (scores.softmax(dim=-1) * real).to(hidden.dtype)
+        return scores.softmax(dim=-1) * real
 
 
 class TokenValues(nn.Module):
@@ -321,7 +322,7 @@ def neighbours(states: Tensor) -> Tensor:
     With one RNN layer they have not seen the token itself. 0 at the ends of a text.
     """
     ahead, behind = states.chunk(2, dim=-1)
-    end = ahead.new_zeros(len(ahead), 1, ahead.shape[-1])
+    end = torch.zeros_like(ahead[:, :1])
     return torch.cat(
         [torch.cat([end, ahead], dim=1)[:, :-1], torch.cat([behind, end], dim=1)[:, 1:]], dim=-1
     )
@@ -410,7 +411,8 @@ class SelfAttentiveModel(SelfAttentivePreTrainedModel):
         layers = self.encoder(embeds, mask)
         hidden = layers[-1]
         attention = self.attention(hidden, mask)
-        pooled = attention @ self.values(hidden, embeds)
+        values = self.values(hidden, embeds)
+        pooled = attention.to(values.dtype) @ values
         if output_attentions is None:
             output_attentions = self.config.output_attentions
         if output_hidden_states is None:

@@ -358,8 +358,8 @@ def test_loading_in_half_precision_still_gives_a_distribution(tmp_path):
     tiny(torch.float32).save_pretrained(tmp_path)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)
     (attention,) = model(**batch(), output_attentions=True).attentions
-    assert attention.dtype == torch.bfloat16
-    assert (attention.float().sum(-1)[:4] - 1).abs().max() < 0.02
+    assert attention.dtype == torch.float32  # halves do not sum to 1
+    assert (attention.sum(-1)[:4] - 1).abs().max() < 1e-6
 
 
 def test_an_mlp_head_refuses_attributions_and_names_the_alternatives():
