@@ -3,3 +3,4 @@
 CARD, CONFIG = "README.md", "config.json"
 TRAINING, EVALUATION, REPORT = "training.json", "evaluation.json", "report.html"
 PICTURE = "influence.png"
+REFITS = "refits"

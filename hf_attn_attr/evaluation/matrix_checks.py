@@ -60,8 +60,9 @@ def association_figures(subject: Subject) -> Figures:
 def stability_figures(subject: Subject) -> Figures:
     """How alike the matrices of random halves of the texts rank words, mean over splits and labels.
 
-    `spearman` by measure, and `listed`: of the words that any list of `TOP` names, the share that
-    an average list names. A method that needs many passes is given the smaller sample.
+    `spearman` by measure, `same_sign` of influence, and `listed`: of the words that any list of
+    `TOP` names, the share that an average list names. A method that needs many passes is given the
+    smaller sample.
 
     Raises:
         InvalidInputError: If the halves have too few words in common, or no signed influence.
@@ -73,11 +74,12 @@ def stability_figures(subject: Subject) -> Figures:
     rule = subject.word_rule.describe()
     matrices = half_matrices(columns, splits=SPLITS, seed=subject.seed, **rule)
     found: dict[str, list[float]] = {measure: [] for measure in _MEASURES}
-    listed = []
+    listed, same = [], []
     for at in range(0, len(matrices), 2):
         table = seed_agreement(matrices[at : at + 2], measures=_MEASURES)
         for measure, value in table.groupby("measure")["spearman"].mean().items():
             found[str(measure)].append(float(value))
+        same.append(float(table[table["measure"] == "influence"]["same_sign"].mean()))
         if not np.isnan(matrices[at].influence).all():
             frequency = selection_frequency(matrices[at : at + 2], TOP)["frequency"]
             listed.append(float(frequency.mean()))
@@ -91,4 +93,9 @@ def stability_figures(subject: Subject) -> Figures:
         for measure, values in found.items()
         if not np.isnan(values).any()  # not every method has attention
     }
-    return {"texts": len(texts), "spearman": spearman, "listed": float(np.mean(listed))}
+    return {
+        "texts": len(texts),
+        "spearman": spearman,
+        "same_sign": float(np.mean(same)),
+        "listed": float(np.mean(listed)),
+    }

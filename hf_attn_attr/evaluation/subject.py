@@ -18,6 +18,7 @@ from ..influence import InfluenceMatrix, WordRule
 from .corpus_erasure import CorpusErasure
 from .erasure import Eraser, Way
 from .rankings import random_scores
+from .refits import Refits
 from .text_erasure import ErasureTest, TextFaithfulness
 
 CORPUS_FACTOR = 3
@@ -37,6 +38,7 @@ class Subject:
             take `CORPUS_FACTOR` times as many.
         seed: Seed of the sample and of draws.
         progress: Called with the number of texts just read by the model.
+        refits: How to train it with other seeds, where that is asked for.
     """
 
     extractor: AttributionExtractor
@@ -46,6 +48,7 @@ class Subject:
     sample: int = 300
     seed: int = 0
     progress: Callable[[int], None] = lambda _: None
+    refits: Refits | None = None
 
     @property
     def model(self) -> PreTrainedModel:

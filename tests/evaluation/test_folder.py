@@ -4,13 +4,12 @@ import json
 import os
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 from attribution.zoo import build, tokenizer
 
+from evaluation.reviews import FILLER, GOOD, TINY, extractor, reviews
 from hf_attn_attr import (
-    AttributionExtractor,
     CorruptArtifactError,
     IncompatibleError,
     InfluenceMatrix,
@@ -23,45 +22,7 @@ from hf_attn_attr.evaluation.checks import CHECKS
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.workflow import influence_of, run
 
-NAMES = ["quality", "influence", "association", "stability", "attribution", "attention"]
-TINY = {"embedding_size": 16, "hidden_size": 8, "attention_size": 8, "char_ngram_buckets": 0}
-GOOD = ["good", "lovely", "great", "fine", "superb", "warm"]
-BAD = ["bad", "awful", "poor", "grim", "dull", "cold"]
-FILLER = [f"w{number}" for number in range(40)]
-
-
-def reviews(count, seed):
-    """Texts whose label follows from two words among fillers."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for row in range(count):
-        words = list(rng.choice(FILLER, 6)) + list(rng.choice([GOOD, BAD][row % 2], 2))
-        rows.append((" ".join(rng.permutation(words)), ["pos", "neg"][row % 2]))
-    return pd.DataFrame(rows, columns=["text", "label"])
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A folder with texts and a model that has learned them."""
-    home = tmp_path_factory.mktemp("home")
-    reviews(400, 0).to_csv(home / "train.csv", index=False)
-    reviews(120, 1).to_csv(home / "dev.csv", index=False)
-    reviews(80, 2)[["text"]].to_csv(home / "plain.csv", index=False)
-    run(
-        home / "train.csv", home / "dev.csv", output_dir=home / "model", config=TINY,
-        settings=TrainingSettings(epochs=8, learning_rate=1e-2), progress=False,
-    )  # fmt: skip
-    return home
-
-
-@pytest.fixture
-def model(home, tmp_path):
-    shutil.copytree(home / "model", tmp_path / "model")
-    return tmp_path / "model"
-
-
-def extractor(folder, **arguments):
-    return AttributionExtractor(*load_model(folder), **arguments)
+NAMES = ["quality", "influence", "association", "stability", "attribution", "attention", "seeds"]
 
 
 def test_the_main_job_of_the_command(command, home, model, monkeypatch):
