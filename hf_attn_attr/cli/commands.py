@@ -284,8 +284,13 @@ def evaluate(
         typer.Option(help="Classifier of the matrix in FOLDER. Default: that in FOLDER."),
     ] = None,
     sample: Annotated[
-        int, typer.Option(min=1, help="Texts whose words are erased one text at a time.")
-    ] = 300,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Texts whose words are erased one text at a time; over the corpus three times as "
+            "many. Default: 300, or 100 where the model is not self-attentive.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sample and of draws.")] = 0,
     seeds: Annotated[
         int,

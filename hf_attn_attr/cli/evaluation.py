@@ -19,7 +19,7 @@ def evaluate_and_tell(
     data: str | None,
     model: str | None,
     *,
-    sample: int,
+    sample: int | None,
     seed: int,
     seeds: int,
     train: list[str],
@@ -102,6 +102,7 @@ def _lines(record: dict[str, Any]) -> list[Any]:
         f"{texts['source']}: {texts['rows']:,} texts; {texts['corpus_sample']:,} of them for "
         f"erasure over the corpus, {texts['text_sample']:,} for erasure text by text (seed "
         f"{record['seed']})."
+        + (" --sample takes more." if texts["corpus_sample"] < texts["rows"] else "")
         + (" The matrix was folded on the same texts." if texts["folded_on"] else "")
     ]
     for check in record["checks"]:

@@ -69,8 +69,10 @@ def stability_figures(subject: Subject) -> Figures:
     """
     extractor = subject.extractor
     many = extractor.method not in _ONE_PASS
-    texts = subject.tested_texts if many else subject.corpus_texts.dataset
-    columns = extract_with(extractor, texts)
+    if many:
+        columns = subject.tested_columns
+    else:
+        columns = extract_with(extractor, subject.corpus_texts.dataset)
     rule = subject.word_rule.describe()
     matrices = half_matrices(columns, splits=SPLITS, seed=subject.seed, **rule)
     found: dict[str, list[float]] = {measure: [] for measure in _MEASURES}
@@ -85,7 +87,7 @@ def stability_figures(subject: Subject) -> Figures:
             listed.append(float(frequency.mean()))
     if np.isnan(found["influence"]).any():
         raise InvalidInputError(
-            f"Halves of {len(texts)} texts have too few words in common that have an influence "
+            f"Halves of {len(columns)} texts have too few words in common that have an influence "
             f"(method {extractor.method!r}). Give more texts."
         )
     spearman = {
@@ -94,7 +96,7 @@ def stability_figures(subject: Subject) -> Figures:
         if not np.isnan(values).any()  # not every method has attention
     }
     return {
-        "texts": len(texts),
+        "texts": len(columns),
         "spearman": spearman,
         "same_sign": float(np.mean(same)),
         "listed": float(np.mean(listed)),

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from ..classifier import label_thresholds, problem_type
 from ..data import LabelledTexts
 from ..errors import InvalidInputError
-from ..extraction import AttributionExtractor
+from ..extraction import AttributionExtractor, extract_with
 from ..influence import InfluenceMatrix, WordRule
 from .corpus_erasure import CorpusErasure
 from .erasure import Eraser, Way
@@ -21,8 +21,16 @@ from .rankings import random_scores
 from .refits import Refits
 from .text_erasure import ErasureTest, TextFaithfulness
 
+SAMPLE, SAMPLE_OF_OTHERS = 300, 100
+"""Texts for the checks that erase text by text, where nothing else is asked for: of a
+self-attentive model, and of any other, one pass of which costs what many of these cost."""
 CORPUS_FACTOR = 3
 """Texts of the checks over a corpus, for one of those that erase text by text."""
+
+
+def usual_sample(model: PreTrainedModel) -> int:
+    """Texts for the checks that erase text by text, where nothing else is asked for."""
+    return SAMPLE if model.config.model_type == "self_attentive" else SAMPLE_OF_OTHERS
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Subject:
     texts: LabelledTexts
     matrix: InfluenceMatrix | None = None
     trained_on: bool = False
-    sample: int = 300
+    sample: int = SAMPLE
     seed: int = 0
     progress: Callable[[int], None] = lambda _: None
     refits: Refits | None = None
@@ -116,6 +124,17 @@ class Subject:
                 "predicted label."
             )
         return self.corpus_texts.dataset.select(self.text_test.texts)
+
+    @cached_property
+    def tested_columns(self) -> Dataset:
+        """The columns of the subject's method for them, all classes attributed.
+
+        Raises:
+            InvalidInputError: As `tested_texts`.
+        """
+        own = self.extractor
+        extractor = self.attributing(own.method, options=own.attribute.options)
+        return extract_with(extractor, self.tested_texts)
 
     def attributing(self, method: str, **arguments: Any) -> AttributionExtractor:
         """An extractor of another method that reads texts as the subject's own does."""

@@ -17,7 +17,7 @@ from hf_attn_attr import (
     TrainingSettings,
 )
 from hf_attn_attr.data import load_labelled
-from hf_attn_attr.evaluation import evaluate_folder, load_evaluation, matching_extractor
+from hf_attn_attr.evaluation import evaluate_folder, load_evaluation, matching_extractor, subject
 from hf_attn_attr.evaluation.checks import CHECKS
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.workflow import influence_of, run
@@ -51,6 +51,7 @@ def test_the_main_job_of_the_command(command, home, model, monkeypatch):
         for reason in check["reasons"]:
             assert " ".join(reason.split()) in " ".join(done.out.split())
     assert "The matrix was folded on the same texts." in done.out
+    assert "--sample takes more" not in done.out  # all texts are in it
     matrix = InfluenceMatrix.from_pretrained(model)
     assert matrix.manifest["checks"]["verdicts"] == verdicts
     assert "texts" in matrix.manifest["checks"]["association"]  # what was there stays
@@ -59,6 +60,29 @@ def test_the_main_job_of_the_command(command, home, model, monkeypatch):
     assert f"attention {verdicts['attention']}" in " ".join(told.split())
     top = matrix.top_words("pos", 6)["word"].tolist()
     assert set(top) == set(GOOD)
+
+
+def test_samples_are_of_fewer_texts_where_a_pass_costs_more(command, home, model, monkeypatch):
+    assert (subject.SAMPLE, subject.SAMPLE_OF_OTHERS) == (300, 100)
+    monkeypatch.setattr(subject, "SAMPLE_OF_OTHERS", 10)
+    monkeypatch.setattr(subject, "SAMPLE", 20)
+    source, folder = model.parent / "bert", model.parent / "answers"
+    build("bert").float().save_pretrained(source)
+    tokenizer("wordpiece").save_pretrained(source)
+    texts = home / "dev.csv"
+    made = command("run", "--model", source, "--texts", texts, "-o", folder)
+    assert made.status == 0, made.err
+    ask = ("evaluate", "--data", texts, "--label-column", "")
+    for place, options, corpus, single in (
+        (folder, ["--model", source], 30, 10),
+        (model, [], 60, 20),
+    ):
+        done = command(*ask, place, *options)
+        assert done.status == 0, done.err
+        told = load_evaluation(place)["texts"]
+        assert (told["corpus_sample"], told["text_sample"]) == (corpus, single)
+        assert f"{corpus} of them" in done.out
+        assert "--sample takes more" in done.out
 
 
 def test_the_figures_of_the_corpus_check(home, model):
