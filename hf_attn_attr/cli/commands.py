@@ -287,8 +287,9 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="Texts whose words are erased one text at a time; over the corpus three times as "
-            "many. Default: 300, or 100 where the model is not self-attentive.",
+            help="Texts whose words are erased one text at a time; over the corpus and for halves, "
+            "three times as many. Default: 300, or 100 (halves: 900) where the model is not "
+            "self-attentive.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sample and of draws.")] = 0,

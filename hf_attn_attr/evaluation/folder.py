@@ -16,7 +16,7 @@ from ..layout import EVALUATION, TRAINING
 from .checks import Check, run_checks
 from .held_out import load_for, recorded_texts
 from .refits import planned_refits
-from .subject import Subject, usual_sample
+from .subject import HALVED, Subject, usual_sample
 
 FORMAT_VERSION = 1
 _MODEL = ("model_type", "weights_sha256", "tokenizer_sha256")
@@ -69,7 +69,8 @@ def evaluate_folder(
         extractor: The model, and how its words are attributed; see `matching_extractor`.
         data: Texts that are new to the model: whatever `load_labelled` reads. None for the
             validation texts that the folder's records name.
-        sample: As for `Subject`; None for 300, or 100 where the model is not self-attentive.
+        sample: As for `Subject`; None for 300, or 100 where the model is not self-attentive, and
+            halves of 900 texts in either case.
         seed: As for `Subject`.
         seeds: Train the model with so many other seeds, as `training.json` records, and compare
             their matrices; 0 does not. Finished refits are kept in `refits/`, which may be deleted.
@@ -118,6 +119,7 @@ def evaluate_folder(
         matrix=matrix,
         trained_on=texts.digest == _training_digest(folder),
         sample=usual_sample(extractor.model) if sample is None else sample,
+        halved=HALVED if sample is None else None,
         seed=seed,
         progress=progress,
         refits=refits,

@@ -18,7 +18,6 @@ SIGNIFICANT = 0.05
 SPLITS = 5
 """Times that the texts are halved."""
 _MEASURES = ("influence", "joint")
-_ONE_PASS = ("contribution", "attention", "attention_rollout")
 
 
 def association_figures(subject: Subject) -> Figures:
@@ -61,18 +60,14 @@ def stability_figures(subject: Subject) -> Figures:
     """How alike the matrices of random halves of the texts rank words, mean over splits and labels.
 
     `spearman` by measure, `same_sign` of influence, and `listed`: of the words that any list of
-    `TOP` names, the share that an average list names. A method that needs many passes is given the
-    smaller sample.
+    `TOP` names, the share that an average list names. `folded` is the number of texts of the
+    matrix, if there is one.
 
     Raises:
         InvalidInputError: If the halves have too few words in common, or no signed influence.
     """
     extractor = subject.extractor
-    many = extractor.method not in _ONE_PASS
-    if many:
-        columns = subject.tested_columns
-    else:
-        columns = extract_with(extractor, subject.corpus_texts.dataset)
+    columns = extract_with(extractor, subject.halved_texts)
     rule = subject.word_rule.describe()
     matrices = half_matrices(columns, splits=SPLITS, seed=subject.seed, **rule)
     found: dict[str, list[float]] = {measure: [] for measure in _MEASURES}
@@ -97,6 +92,7 @@ def stability_figures(subject: Subject) -> Figures:
     }
     return {
         "texts": len(columns),
+        "folded": None if subject.matrix is None else subject.matrix.manifest["texts"],
         "spearman": spearman,
         "same_sign": float(np.mean(same)),
         "listed": float(np.mean(listed)),

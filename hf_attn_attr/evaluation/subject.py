@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from ..classifier import label_thresholds, problem_type
 from ..data import LabelledTexts
 from ..errors import InvalidInputError
-from ..extraction import AttributionExtractor, extract_with
+from ..extraction import AttributionExtractor
 from ..influence import InfluenceMatrix, WordRule
 from .corpus_erasure import CorpusErasure
 from .erasure import Eraser, Way
@@ -26,6 +26,9 @@ SAMPLE, SAMPLE_OF_OTHERS = 300, 100
 self-attentive model, and of any other, one pass of which costs what many of these cost."""
 CORPUS_FACTOR = 3
 """Texts of the checks over a corpus, for one of those that erase text by text."""
+HALVED = CORPUS_FACTOR * SAMPLE
+"""Texts whose halves are compared, where nothing else is asked for: of any model, since halves of
+few texts agree badly whatever the model."""
 
 
 def usual_sample(model: PreTrainedModel) -> int:
@@ -44,6 +47,7 @@ class Subject:
         trained_on: Whether the model was trained on these very texts.
         sample: Texts for the checks that erase words text by text, at most; those over a corpus
             take `CORPUS_FACTOR` times as many.
+        halved: Texts whose halves are compared, at most; None for as many as over a corpus.
         seed: Seed of the sample and of draws.
         progress: Called with the number of texts just read by the model.
         refits: How to train it with other seeds, where that is asked for.
@@ -54,6 +58,7 @@ class Subject:
     matrix: InfluenceMatrix | None = None
     trained_on: bool = False
     sample: int = SAMPLE
+    halved: int | None = None
     seed: int = 0
     progress: Callable[[int], None] = lambda _: None
     refits: Refits | None = None
@@ -98,6 +103,13 @@ class Subject:
         rows = np.sort(self._order(every)[: CORPUS_FACTOR * self.sample])
         return replace(self.texts, dataset=self.texts.dataset.select(rows))
 
+    @property
+    def halved_texts(self) -> Dataset:
+        """The texts whose halves are compared."""
+        texts = self.texts.dataset
+        most = CORPUS_FACTOR * self.sample if self.halved is None else self.halved
+        return texts.select(np.sort(self._order(len(texts))[:most]))
+
     @cached_property
     def corpus(self) -> CorpusErasure:
         """Those texts, ready for erasure."""
@@ -124,17 +136,6 @@ class Subject:
                 "predicted label."
             )
         return self.corpus_texts.dataset.select(self.text_test.texts)
-
-    @cached_property
-    def tested_columns(self) -> Dataset:
-        """The columns of the subject's method for them, all classes attributed.
-
-        Raises:
-            InvalidInputError: As `tested_texts`.
-        """
-        own = self.extractor
-        extractor = self.attributing(own.method, options=own.attribute.options)
-        return extract_with(extractor, self.tested_texts)
 
     def attributing(self, method: str, **arguments: Any) -> AttributionExtractor:
         """An extractor of another method that reads texts as the subject's own does."""

@@ -75,12 +75,8 @@ def attributed_scores(
     single = subject.problem_type == "single_label_classification"
     # A backward pass for each class is spared where the class tested is the predicted one.
     classes = "predicted" if single and method in CLASS_BY_CLASS else "all"
-    own = subject.extractor
-    if classes == "all" and (method, options) == (own.method, own.attribute.options):
-        columns = subject.tested_columns
-    else:
-        extractor = subject.attributing(method, options=options, classes=classes)
-        columns = extract_with(extractor, subject.tested_texts)
+    extractor = subject.attributing(method, options=options, classes=classes)
+    columns = extract_with(extractor, subject.tested_texts)
     if columns["attribution"][0] is None:
         raise InvalidInputError(f"The method {method!r} gives no signed attributions.")
     if classes == "predicted":

@@ -148,6 +148,10 @@ def on_stability(figures: Figures) -> Verdict:
         f"wanted {LEAST_AGREEMENT}{others}), {figures['same_sign']:.0%} of them in sign; a list of "
         f"20 names {figures['listed']:.0%} of what either half lists.",
     ]
+    if figures["texts"] < (figures["folded"] or 0):
+        reasons.append(
+            f"The matrix is of {figures['folded']:,} texts; halves of as many agree better."
+        )
     return Verdict("supported" if agreement >= LEAST_AGREEMENT else "not supported", reasons)
 
 

@@ -66,6 +66,7 @@ def test_samples_are_of_fewer_texts_where_a_pass_costs_more(command, home, model
     assert (subject.SAMPLE, subject.SAMPLE_OF_OTHERS) == (300, 100)
     monkeypatch.setattr(subject, "SAMPLE_OF_OTHERS", 10)
     monkeypatch.setattr(subject, "SAMPLE", 20)
+    monkeypatch.setattr("hf_attn_attr.evaluation.folder.HALVED", 80)
     source, folder = model.parent / "bert", model.parent / "answers"
     build("bert").float().save_pretrained(source)
     tokenizer("wordpiece").save_pretrained(source)
@@ -79,7 +80,11 @@ def test_samples_are_of_fewer_texts_where_a_pass_costs_more(command, home, model
     ):
         done = command(*ask, place, *options)
         assert done.status == 0, done.err
-        told = load_evaluation(place)["texts"]
+        record = load_evaluation(place)
+        halves = record["checks"][3]
+        assert halves["figures"]["texts"] == 80
+        assert "The matrix is of 120 texts" in halves["reasons"][1]
+        told = record["texts"]
         assert (told["corpus_sample"], told["text_sample"]) == (corpus, single)
         assert f"{corpus} of them" in done.out
         assert "--sample takes more" in done.out
@@ -87,8 +92,9 @@ def test_samples_are_of_fewer_texts_where_a_pass_costs_more(command, home, model
 
 def test_the_figures_of_the_corpus_check(home, model):
     record = evaluate_folder(model, extractor(model), home / "dev.csv", sample=20)
+    assert record["checks"][3]["figures"]["texts"] == 60  # three times the sample
     figures = record["checks"][1]["figures"]
-    assert figures["texts"] == 60  # three times the sample
+    assert figures["texts"] == 60
     assert set(figures["classes"]) == {"pos", "neg"}
     for ways in [*figures["classes"].values(), figures["overall"]]:
         assert set(ways) == {"delete", "mask"}

@@ -137,11 +137,15 @@ def test_the_data_agree_with_most_top_words_of_every_class():
 
 def test_stability_needs_halves_that_agree():
     figures = {
-        "texts": 400, "spearman": {"influence": 0.7, "joint": 0.9}, "same_sign": 0.8, "listed": 0.6,
+        "texts": 400, "folded": 400, "spearman": {"influence": 0.7, "joint": 0.9}, "same_sign": 0.8,
+        "listed": 0.6,
     }  # fmt: skip
     found = verdict.on_stability(figures)
     assert found.level == "supported"
     assert "agree by 0.70 (Spearman; wanted 0.7, of joint 0.90), 80% of" in found.reasons[0]
+    assert len(found.reasons) == 1
+    more = verdict.on_stability({**figures, "folded": 401})
+    assert "The matrix is of 401 texts" in more.reasons[1]
     figures["spearman"] = {"influence": 0.69}
     assert verdict.on_stability(figures).level == "not supported"
     assert verdict.on_stability({**figures, "texts": 10}).level == "not checked"
