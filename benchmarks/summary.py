@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from any_model import any_classifier, attribution_cost
+from any_model import any_classifier, attribution_cost, evaluation_cost
 from common import load, spread, table
 from evidence import calibration, coverage, stability
 from tasks import TASKS
@@ -64,6 +64,7 @@ def results() -> str:
         calibration(),
         coverage(),
         stability(),
+        evaluation_cost(),
         over_corpus(),
         in_texts(),
         attention(),

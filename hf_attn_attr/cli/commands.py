@@ -284,9 +284,27 @@ def evaluate(
         typer.Option(help="Classifier of the matrix in FOLDER. Default: that in FOLDER."),
     ] = None,
     sample: Annotated[
-        int, typer.Option(min=1, help="Texts whose words are erased one text at a time.")
-    ] = 300,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Texts whose words are erased one text at a time; over the corpus and for halves, "
+            "three times as many. Default: 300, or 100 (halves: 900) where the model is not "
+            "self-attentive.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sample and of draws.")] = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(min=0, help="Train the model with so many other seeds, and compare. Slow."),
+    ] = 0,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For --seeds: the model's training texts, then its extra ones, each with --train. "
+            "Default: as recorded, in the current folder."
+        ),
+    ] = None,
+    rationale_column: RationaleColumn = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
@@ -297,6 +315,7 @@ def evaluate(
 
     Reads a folder and texts; prints a verdict for each check, writes evaluation.json and the
     verdicts in influence/manifest.json. Predictions of multi-label models use their thresholds.
+    --seeds keeps finished refits in FOLDER/refits, so that an interrupted run goes on.
     Example: `hf-attn-attr evaluate model --data test.csv`
     """
     from .evaluation import evaluate_and_tell
@@ -307,6 +326,9 @@ def evaluate(
         model,
         sample=sample,
         seed=seed,
+        seeds=seeds,
+        train=train or [],
+        rationale_column=rationale_column,
         json_=json_,
         text_column=text_column,
         label_column=label_column,
