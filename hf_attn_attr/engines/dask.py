@@ -32,8 +32,7 @@ from .results import Entry
 from .shards import Job, fold_shard, job_of, merge
 
 try:
-    from distributed import Client, Future, as_completed, wait
-    from distributed.comm.core import CommClosedError
+    from distributed import Client, Future, as_completed
 except ImportError as error:
     raise MissingDependencyError(
         "Dask is not installed, so there is no cluster to send texts to. Install it: "
@@ -45,7 +44,6 @@ FAN_IN = 8  # accumulators merged by one task
 MOST_FAILED = 8  # failed shards after which no more are sent out
 _WAITING = 3  # shards sent out per thread, so that none waits for the scheduler
 _NO_WORKER = 60  # seconds until a cluster without workers is given up
-_LOST = (CancelledError, CommClosedError)
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def extract_and_fold(
     else:
         name, files = parquet_files(files_or_dataset, split)
     corpus = Corpus(files, text_column, shard_texts)
-    with _connected(client) as connection, _explained(job):
+    with _connected(client) as connection, _explained(connection, job):
         entries, reused = _folded(connection, job, corpus, retries, progress)
         whole = _merged(connection, job, entries, retries)
     facts = {
@@ -186,7 +184,7 @@ def _folded(
     failed: dict[int, str] = {}
     reused = 0
     sent: dict[Future[Any], Shard] = {}
-    running = as_completed()
+    running = as_completed(loop=client.loop)
     bar = logging.tqdm(desc="Shards", unit="shard", disable=not progress)
 
     def settle(future: "Future[Any]") -> None:
@@ -292,14 +290,17 @@ def _connected(client: Client | str) -> Iterator[Client]:
 
 
 @contextmanager
-def _explained(job: Job) -> Iterator[None]:
+def _explained(client: Client, job: Job) -> Iterator[None]:
     """A lost scheduler as an error that says what to do."""
     try:
         yield
-    except _LOST as error:
+    except Exception as error:
+        # What distributed raises then depends on where it notices.
+        if client.status == "running" and not isinstance(error, CancelledError):
+            raise
         raise ClusterError(
-            f"The scheduler was lost ({type(error).__name__}: {error}). Finished shards are kept "
-            f"in {job.results}: start a cluster and run again, only what is missing is computed."
+            f"The scheduler was lost ({type(error).__name__}). Finished shards are kept in "
+            f"{job.results}: start a cluster and run again, only what is missing is computed."
         ) from error
 
 
@@ -309,8 +310,12 @@ def _room(client: Client) -> int:
 
 def _outcome(future: "Future[Any]") -> Any:
     """What a task returned, or the error it ended with; raises if the scheduler is lost."""
-    wait([future])
-    return future.exception() if future.status == "error" else future.result()
+    try:
+        return future.result()
+    except Exception as error:
+        if future.status != "error":
+            raise
+        return error
 
 
 def _told(shard: Shard, error: BaseException) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import tokenizers
 import torch
 import transformers
@@ -15,7 +16,7 @@ from datasets.fingerprint import Hasher
 from .. import __version__
 from ..classifier import problem_type
 from ..encoding import CHUNK
-from ..errors import AttnAttrError, IncompatibleError
+from ..errors import AttnAttrError, IncompatibleError, InvalidInputError
 from ..extraction import AttributionExtractor, cut_texts
 from ..files import canonical_json, sha256_of_bytes
 from ..influence import InfluenceAccumulator
@@ -136,8 +137,27 @@ def folded(
     for start in range(0, len(texts), CHUNK):
         table = extractor.table(texts[start : start + CHUNK])
         cut += cut_texts(table)
-        accumulator.update(table, first_row=first_row + start)
+        try:
+            accumulator.update(table, first_row=first_row + start)
+        except InvalidInputError as error:
+            raise _with_row(error, extractor, folding, table, first_row + start) from error
     return accumulator, cut
+
+
+def _with_row(
+    error: InvalidInputError,
+    extractor: AttributionExtractor,
+    folding: Mapping[str, Any],
+    table: pa.Table,
+    first_row: int,
+) -> InvalidInputError:
+    """An error of a batch that names its first text that is refused on its own, too."""
+    for row in range(len(table)):
+        try:
+            _new_accumulator(extractor, folding).update(table.slice(row, 1))
+        except InvalidInputError:
+            return type(error)(f"Text {first_row + row} is refused: {error}")
+    return error
 
 
 def merge(job: Job, entries: Sequence[Entry]) -> Entry:
