@@ -250,7 +250,7 @@ def _listed(url: str) -> list[str]:
     if not has_magic(path):
         if not system.isdir(path):
             return [_absolute(url)]
-        path = f"{path.rstrip('/')}/**.parquet"
+        path = f"{path.rstrip('/')}/**/*.parquet"
     return [system.unstrip_protocol(found) for found in sorted(system.glob(path))]
 
 

@@ -18,7 +18,7 @@ from hf_attn_attr.tokenization import save_tokenizer
 def corpus(tmp_path_factory):
     """Two files; their row groups, null and empty texts fit no shard. The last shard is short."""
     folder = tmp_path_factory.mktemp("corpus")
-    texts = some_texts(6 * CHUNK - 100)
+    texts = some_texts(8 * CHUNK - 100)
     write_parquet(folder / "a.parquet", texts[:5000])
     write_parquet(folder / "b.parquet", texts[5000:])
     return folder

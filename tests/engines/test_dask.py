@@ -23,7 +23,7 @@ from hf_attn_attr.errors import ClusterError, MissingDependencyError
 from hf_attn_attr.loading import load_classifier
 from hf_attn_attr.workflow import influence_of
 
-SHARDS = 6
+SHARDS = 8
 pytestmark = pytest.mark.filterwarnings("ignore:.*were cut")
 
 
@@ -108,13 +108,13 @@ def test_a_run_whose_scheduler_was_lost_goes_on_where_it_was(
     results = tmp_path / "results"
     options = {"results": results, "shard_texts": CHUNK}
     lost = Client(cluster)
-    closer = when_kept(results, 2, lost.close)
+    closer = when_kept(results, 1, lost.close)
     with pytest.raises(ClusterError, match=r"scheduler was lost.*run again"):
         extract_and_fold(corpus, classifier, client=lost, **options)
     closer.join()
     time.sleep(1)  # for what was in flight
     before = kept(results)
-    assert 2 <= len(before) < SHARDS
+    assert 1 <= len(before) < SHARDS
 
     damaged, foreign, *_ = sorted(before)
     (folder,) = results.glob("*/shards")
