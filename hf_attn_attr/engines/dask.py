@@ -1,7 +1,6 @@
 """Extract and fold on a Dask cluster."""
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -20,16 +19,13 @@ from ..encoding import CHUNK
 from ..errors import (
     AttnAttrError,
     ClusterError,
-    CorruptArtifactError,
     MissingDependencyError,
 )
-from ..extraction import warn_of_cut_texts
 from ..influence import InfluenceMatrix
 from ..influence.words import Normalization
-from ..workflow import computed_with, corpus_facts
 from .corpus import Corpus, Shard, file_system, parquet_files
 from .results import Entry
-from .shards import Job, fold_shard, job_of, merge
+from .shards import Job, finished, fold_shard, job_of, merge
 
 try:
     from distributed import Client, Future, as_completed
@@ -147,14 +143,7 @@ def extract_and_fold(
     with _connected(client) as connection, _explained(connection, job):
         entries, reused = _folded(connection, job, corpus, retries, progress)
         whole = _merged(connection, job, entries, retries)
-    facts = {
-        **computed_with(extractor),
-        "corpus": corpus_facts(source or name, corpus_revision, corpus.texts, corpus.digest),
-        "folded_on": "other",
-    }
-    matrix = job.kept.load(whole).finalize(facts)
-    _check(matrix, whole, corpus, job)
-    warn_of_cut_texts(whole.cut, corpus.texts, extractor.max_length)
+    matrix = finished(job, extractor, corpus, whole, source or name, corpus_revision)
     return ClusterFold(
         matrix=matrix,
         texts=corpus.texts,
@@ -239,22 +228,6 @@ def _merged(client: Client, job: Job, entries: list[Entry], retries: int) -> Ent
                 ) from found
             entries.append(found)
     return entries[0]
-
-
-def _check(matrix: InfluenceMatrix, whole: Entry, corpus: Corpus, job: Job) -> None:
-    """Every text once; and a warning where the last bits are not those of one machine."""
-    added = matrix.manifest["texts"] + matrix.manifest["empty_texts"]
-    if not added == whole.texts == corpus.texts:
-        raise CorruptArtifactError(
-            f"{added} texts were added up, the corpus has {corpus.texts}. Remove {job.results} and "
-            "run again."
-        )
-    if len(whole.computed_on) > 1:
-        warnings.warn(
-            f"Shards were computed on {', '.join(whole.computed_on)}: numbers may differ in their "
-            "last float32 bits from those of one machine.",
-            stacklevel=3,
-        )
 
 
 def _written(dataset: Dataset, text_column: str | None, results: str) -> str:

@@ -1,6 +1,7 @@
 """What is done with one shard, and how two become one; the same wherever it is done."""
 
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,20 @@ from datasets.fingerprint import Hasher
 from .. import __version__
 from ..classifier import problem_type
 from ..encoding import CHUNK
-from ..errors import AttnAttrError, IncompatibleError, InvalidInputError
-from ..extraction import AttributionExtractor, cut_texts
+from ..errors import (
+    AttnAttrError,
+    CorruptArtifactError,
+    IncompatibleError,
+    InvalidInputError,
+)
+from ..extraction import AttributionExtractor, cut_texts, warn_of_cut_texts
 from ..files import canonical_json, sha256_of_bytes
-from ..influence import InfluenceAccumulator
+from ..influence import InfluenceAccumulator, InfluenceMatrix
 from ..influence.folding import task_of
 from ..loading import load_classifier
 from ..remote import resolve
-from ..workflow import computed_with
-from .corpus import Shard, read_shard
+from ..workflow import computed_with, corpus_facts
+from .corpus import Corpus, Shard, read_shard
 from .results import Entry, Results
 
 # Other releases of these may give other bits.
@@ -90,11 +96,14 @@ def job_of(
     else:
         revision = resolve(name, revision)
     extractor = _loaded(name, revision, attribution, device)
-    extractor_method = {**attribution, "method": extractor.method}
+    chosen = {**attribution, "method": extractor.method}
     _new_accumulator(extractor, folding)
     place = str(results) if "://" in str(results) else str(Path(results).resolve())
-    with_ = _computed_with(extractor)
-    return Job(name, revision, extractor_method, dict(folding), device, place, with_), extractor
+    job = Job(name, revision, chosen, dict(folding), device, place, _computed_with(extractor))
+    with _loading:  # a process that folds itself need not load it again
+        _held.clear()
+        _held[_key(job)] = extractor
+    return job, extractor
 
 
 def fold_shard(job: Job, shard: Shard) -> tuple[Entry, bool]:
@@ -185,6 +194,51 @@ def merge(job: Job, entries: Sequence[Entry]) -> Entry:
     )
 
 
+def finished(
+    job: Job,
+    extractor: AttributionExtractor,
+    corpus: Corpus,
+    whole: Entry,
+    source: str,
+    revision: str | None = None,
+) -> InfluenceMatrix:
+    """The matrix of a corpus all of whose shards are merged.
+
+    Warns if texts were cut, or if devices of several kinds computed.
+
+    Args:
+        job: What was done.
+        extractor: What it was done with.
+        corpus: The texts, all of them read.
+        whole: The accumulator of all shards.
+        source: What the manifest calls the corpus.
+        revision: Its commit, if it has one.
+
+    Raises:
+        CorruptArtifactError: If not every text was added up, once.
+    """
+    facts = {
+        **computed_with(extractor),
+        "corpus": corpus_facts(source, revision, corpus.texts, corpus.digest),
+        "folded_on": "other",
+    }
+    matrix = job.kept.load(whole).finalize(facts)
+    added = matrix.manifest["texts"] + matrix.manifest["empty_texts"]
+    if not added == whole.texts == corpus.texts:
+        raise CorruptArtifactError(
+            f"{added} texts were added up, the corpus has {corpus.texts}. Fold every shard once; "
+            f"if all were, remove {job.results} and run again."
+        )
+    warn_of_cut_texts(whole.cut, corpus.texts, extractor.max_length)
+    if len(whole.computed_on) > 1:
+        warnings.warn(
+            f"Shards were computed on {', '.join(whole.computed_on)}: numbers may differ in their "
+            "last float32 bits from those of one machine.",
+            stacklevel=3,
+        )
+    return matrix
+
+
 def _new_accumulator(
     extractor: AttributionExtractor, folding: Mapping[str, Any]
 ) -> InfluenceAccumulator:
@@ -224,13 +278,17 @@ _loading = threading.Lock()
 _held: dict[str, AttributionExtractor] = {}  # of this process, by job; one at a time
 
 
+def _key(job: Job) -> str:
+    return f"{job.digest} {job.device}"
+
+
 def _extractor(job: Job) -> AttributionExtractor:
     """The extractor of a job, loaded once per process.
 
     Raises:
         IncompatibleError: If the model or a library here is not that of the job.
     """
-    key = f"{job.digest} {job.device}"
+    key = _key(job)
     with _loading:
         if key not in _held:
             _held.clear()
