@@ -1,7 +1,7 @@
 """Fold a corpus with a process per GPU, each with one partial accumulator, merged at the end.
 
     accelerate launch examples/several_gpus.py MODEL TEXTS --output OUT
-    accelerate launch --cpu --num_processes 2 examples/several_gpus.py MODEL TEXTS --output OUT
+    torchrun --nproc_per_node 2 examples/several_gpus.py MODEL TEXTS --output OUT  # without GPUs
 
 MODEL is a folder or a Hub name, TEXTS a parquet file, a folder or a pattern of them. Shards go to
 the processes in turn. What is finished is kept in OUT/shards, so a run that was stopped goes on.
@@ -10,6 +10,7 @@ the processes in turn. What is finished is kept in OUT/shards, so a run that was
 import argparse
 from pathlib import Path
 
+import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 
@@ -26,7 +27,7 @@ def main() -> None:
     options.add_argument("--shard-texts", type=int, default=65_536, help="a multiple of 2,048")
     given = options.parse_args()
 
-    state = PartialState()
+    state = PartialState(cpu=not torch.cuda.is_available())
     job, extractor = job_of(
         given.model,
         results=given.output / "shards",

@@ -170,11 +170,13 @@ def _with_row(
 
 
 def merge(job: Job, entries: Sequence[Entry]) -> Entry:
-    """The accumulator of all texts of some accumulators, kept.
+    """The accumulator of all texts of some accumulators, kept; of a single one, itself.
 
     Raises:
         CorruptArtifactError: If one of them is not as its entry says.
     """
+    if len(entries) == 1:
+        return entries[0]
     identity = {"members": [[entry.name, entry.sha256] for entry in entries]}
     name = f"merged/{sha256_of_bytes(canonical_json(identity))[:16]}"
     kept = job.kept

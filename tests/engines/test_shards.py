@@ -100,6 +100,17 @@ def test_shards_merge_in_any_order_to_the_fold_of_one_machine(job, classifier, t
         assert one.read_bytes() == many.read_bytes()
 
 
+def test_shards_give_the_bits_of_the_run_that_trained_the_model(run_result, tmp_path):
+    result, folder = run_result
+    texts = result.training.train.dataset["text"][:]
+    job = make_job(folder, tmp_path / "results")
+    (shard,) = corpus_of(tmp_path, texts).shards()
+    matrix = job.kept.load(fold_shard(job, shard)[0]).finalize()
+    assert matrix.words == result.matrix.words
+    for name in ("influence", "joint", "word_part", "standard_error"):
+        np.testing.assert_array_equal(getattr(matrix, name), getattr(result.matrix, name))
+
+
 def test_a_shard_that_is_kept_is_not_computed_again(job, tmp_path, monkeypatch):
     (shard,) = corpus_of(tmp_path, ["w1 w2", None, "w3"]).shards()
     first, was_there = fold_shard(job, shard)
