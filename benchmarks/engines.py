@@ -1,0 +1,166 @@
+"""Many machines: what shards cost, measured; and from that the plan for 10^9 texts.
+
+    python benchmarks/engines.py --data DATA [--rounds 3]
+
+One process and two Dask workers, a thread each, extract and fold the same texts in turn; a worker's
+start is not counted. The classifier has the default sizes and random weights, on which time does
+not depend. Further: reading and digesting the corpus, merging accumulators, and how accumulators
+grow with their texts.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import common
+import pyarrow.parquet as pq
+import torch
+from distributed import Client, LocalCluster
+
+from hf_attn_attr import (
+    SelfAttentiveConfig,
+    SelfAttentiveForSequenceClassification,
+    measure_gauge,
+    train_tokenizer,
+)
+from hf_attn_attr.encoding import CHUNK
+from hf_attn_attr.engines.corpus import Corpus
+from hf_attn_attr.engines.dask import FAN_IN, extract_and_fold
+from hf_attn_attr.engines.shards import finished, fold_shard, job_of, merge
+from hf_attn_attr.tokenization import save_tokenizer
+
+LABELS = 6
+
+
+def main() -> None:
+    """Measure, print a table, write `results/engines.json`."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    options.add_argument("--rounds", type=int, default=3)
+    given = options.parse_args()
+    torch.set_num_threads(1)
+    file = given.data / "emotion_train.parquet"
+    texts = pq.read_table(file, columns=["text"])["text"].to_pylist()
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        model, results = classifier(texts, Path(temporary)), Path(temporary) / "results"
+
+        def one(number: Any) -> bytes:
+            return files_of(alone(file, model, results / f"one{number}"), results / "matrix")
+
+        def two(number: Any) -> bytes:
+            found = extract_and_fold(
+                file, model, client=client, results=results / f"two{number}", shard_texts=CHUNK
+            )
+            return files_of(found.matrix, results / "matrix")
+
+        assert one("warm") == two("warm")
+        rounds = []
+        for number in range(given.rounds):
+            seconds = {"one": timed(one, number), "two": timed(two, number)}
+            rounds.append(seconds)
+            print(seconds, flush=True)
+        result = {
+            "texts": len(texts),
+            "words_per_text": sum(len(text.split()) for text in texts) / len(texts),
+            "bytes_per_text": sum(len(text.encode()) for text in texts) / len(texts),
+            "labels": LABELS,
+            "same_bytes": True,
+            "rounds": rounds,
+            **parts(file, model, results / "parts"),
+        }
+    common.save("engines", result)
+    rates = {arm: len(texts) / median(one[arm] for one in rounds) for arm in ("one", "two")}
+    grown = result["accumulators"]
+    common.show(
+        f"{len(texts):,} texts, {LABELS} labels, median of {len(rounds)} rounds",
+        ("what", "measured"),
+        [
+            ("one process", f"{rates['one']:,.0f} texts/s"),
+            ("two Dask workers", f"{rates['two']:,.0f} texts/s, {rates['two'] / rates['one']:.2f}x"),
+            ("reading and digesting the corpus", f"{result['survey_texts_per_s']:,.0f} texts/s"),
+            ("merging", f"{result['merge_bytes_per_s'] / 1e6:,.0f} MB/s"),
+            *(
+                (f"accumulator of {one['texts']:,} texts", f"{one['bytes'] / 1e6:.2f} MB, {one['words']:,} words")
+                for one in grown
+            ),
+        ],
+    )  # fmt: skip
+
+
+def classifier(texts: list[str], folder: Path) -> Path:
+    """A classifier of the default sizes with random weights, saved."""
+    tokenizer = train_tokenizer(texts)
+    torch.manual_seed(0)
+    model = SelfAttentiveForSequenceClassification(
+        SelfAttentiveConfig(vocab_size=len(tokenizer), num_labels=LABELS)
+    )
+    measure_gauge(model, tokenizer, texts[:500])
+    model.save_pretrained(folder / "model")
+    save_tokenizer(tokenizer, str(folder / "model"))
+    return folder / "model"
+
+
+def alone(file: Path, model: Path, results: Path) -> Any:
+    """The matrix, made in this process, shard after shard."""
+    job, extractor, corpus = ready(file, model, results)
+    entries = [fold_shard(job, shard)[0] for shard in corpus.shards()]
+    return finished(job, extractor, corpus, merge(job, entries), file.name)
+
+
+def ready(file: Path, model: Path, results: Path) -> Any:
+    """A job, its extractor and the corpus."""
+    folding = {"lowercase": True, "normalization": "NFC"}
+    job, extractor = job_of(
+        model, results=results, attribution={"method": "auto"}, folding=folding, device="cpu"
+    )
+    return job, extractor, Corpus([str(file)], "text", CHUNK)
+
+
+def files_of(matrix: Any, folder: Path) -> bytes:
+    """The bytes of a matrix."""
+    matrix.save_pretrained(folder)
+    names = ("influence.parquet", "manifest.json")
+    return b"".join((folder / "influence" / name).read_bytes() for name in names)
+
+
+def timed(function: Callable[[Any], Any], *arguments: Any) -> float:
+    """Seconds it takes."""
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def parts(file: Path, model: Path, results: Path) -> dict[str, Any]:
+    """Rates of reading and merging, and sizes of accumulators of 2,048 texts and more."""
+    job, _, corpus = ready(file, model, results)
+    survey = median(timed(lambda: list(corpus.shards())) for _ in range(3))
+    entries = [fold_shard(job, shard)[0] for shard in corpus.shards()]
+    grown, size = [], 1
+    while size <= len(entries):
+        entry = merge(job, entries[:size])
+        words = len(job.kept.load(entry).finalize().words)
+        grown.append({"texts": entry.texts, "bytes": entry.bytes, "words": words})
+        size *= 2
+    # Groups that have not been merged yet, or they would be found.
+    groups = [entries[first : first + FAN_IN - 1] for first in range(1, len(entries) - FAN_IN + 2)]
+    groups = groups or [entries[1:]]
+    rates = [sum(e.bytes for e in group) / timed(merge, job, group) for group in groups[:3]]
+    return {
+        "survey_texts_per_s": corpus.texts / survey,
+        "merge_bytes_per_s": median(rates),
+        "accumulators": grown,
+    }
+
+
+if __name__ == "__main__":
+    main()
