@@ -54,19 +54,19 @@ def main() -> None:
     ):
         model, results = classifier(texts, Path(temporary)), Path(temporary) / "results"
 
-        def one(number: Any) -> bytes:
+        def alone_(number: Any) -> bytes:
             return files_of(alone(file, model, results / f"one{number}"), results / "matrix")
 
-        def two(number: Any) -> bytes:
+        def cluster_(number: Any) -> bytes:
             found = extract_and_fold(
                 file, model, client=client, results=results / f"two{number}", shard_texts=CHUNK
             )
             return files_of(found.matrix, results / "matrix")
 
-        assert one("warm") == two("warm")
+        same = alone_("warm") == cluster_("warm")
         rounds = []
         for number in range(given.rounds):
-            seconds = {"one": timed(one, number), "two": timed(two, number)}
+            seconds = {"one": timed(alone_, number), "two": timed(cluster_, number)}
             rounds.append(seconds)
             print(seconds, flush=True)
         result = {
@@ -74,24 +74,23 @@ def main() -> None:
             "words_per_text": sum(len(text.split()) for text in texts) / len(texts),
             "bytes_per_text": sum(len(text.encode()) for text in texts) / len(texts),
             "labels": LABELS,
-            "same_bytes": True,
+            "same_bytes": same,
             "rounds": rounds,
             **parts(file, model, results / "parts"),
         }
     common.save("engines", result)
-    rates = {arm: len(texts) / median(one[arm] for one in rounds) for arm in ("one", "two")}
-    grown = result["accumulators"]
+    one, two = (len(texts) / median(round_[arm] for round_ in rounds) for arm in ("one", "two"))
     common.show(
         f"{len(texts):,} texts, {LABELS} labels, median of {len(rounds)} rounds",
         ("what", "measured"),
         [
-            ("one process", f"{rates['one']:,.0f} texts/s"),
-            ("two Dask workers", f"{rates['two']:,.0f} texts/s, {rates['two'] / rates['one']:.2f}x"),
+            ("one process", f"{one:,.0f} texts/s"),
+            ("two Dask workers", f"{two:,.0f} texts/s, {two / one:.2f}x"),
             ("reading and digesting the corpus", f"{result['survey_texts_per_s']:,.0f} texts/s"),
             ("merging", f"{result['merge_bytes_per_s'] / 1e6:,.0f} MB/s"),
             *(
-                (f"accumulator of {one['texts']:,} texts", f"{one['bytes'] / 1e6:.2f} MB, {one['words']:,} words")
-                for one in grown
+                (f"accumulator of {n['texts']:,} texts", f"{n['bytes']:,} bytes")
+                for n in result["accumulators"]
             ),
         ],
     )  # fmt: skip

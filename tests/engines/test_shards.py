@@ -1,6 +1,8 @@
 """Shards of a corpus, and what is kept of them: every text once, nothing of anything else."""
 
+import runpy
 import sys
+from pathlib import Path
 
 import huggingface_hub
 import numpy as np
@@ -27,6 +29,9 @@ from hf_attn_attr.errors import (
     MissingDependencyError,
 )
 from hf_attn_attr.loading import load_classifier
+from hf_attn_attr.workflow import influence_of
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "several_gpus.py"
 
 
 @pytest.fixture
@@ -109,6 +114,24 @@ def test_shards_give_the_bits_of_the_run_that_trained_the_model(run_result, tmp_
     assert matrix.words == result.matrix.words
     for name in ("influence", "joint", "word_part", "standard_error"):
         np.testing.assert_array_equal(getattr(matrix, name), getattr(result.matrix, name))
+
+
+def test_the_example_of_several_gpus_gives_the_bytes_of_one_machine(
+    classifier, tmp_path, monkeypatch, capsys
+):
+    torch.set_num_threads(1)
+    file = write_parquet(tmp_path / "texts.parquet", some_texts(3 * CHUNK))
+    read = load_labelled(file, require_labels=False)
+    extractor = AttributionExtractor(*load_classifier(classifier), "auto")
+    options = [str(classifier), str(file), "--output", str(tmp_path), "--shard-texts", str(CHUNK)]
+    monkeypatch.setattr(sys, "argv", ["several_gpus.py", *options])
+    with pytest.warns(UserWarning, match="were cut"):
+        influence_of(extractor, read, output_dir=tmp_path / "one")
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
+    assert "1 partial accumulators" in capsys.readouterr().out
+    for name in ("influence.parquet", "manifest.json"):
+        one, many = (folder / "influence" / name for folder in (tmp_path / "one", tmp_path))
+        assert one.read_bytes() == many.read_bytes()
 
 
 def test_a_shard_that_is_kept_is_not_computed_again(job, tmp_path, monkeypatch):
