@@ -127,6 +127,7 @@ def test_the_example_of_several_gpus_gives_the_bytes_of_one_machine(
     monkeypatch.setattr(sys, "argv", ["several_gpus.py", *options])
     with pytest.warns(UserWarning, match="were cut"):
         influence_of(extractor, read, output_dir=tmp_path / "one")
+    with pytest.warns(UserWarning, match="were cut"):
         runpy.run_path(str(EXAMPLE), run_name="__main__")
     assert "1 partial accumulators" in capsys.readouterr().out
     for name in ("influence.parquet", "manifest.json"):
