@@ -11,6 +11,7 @@ grow with their texts.
 import argparse
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -139,6 +140,15 @@ def timed(function: Callable[[Any], Any], *arguments: Any) -> float:
     return time.perf_counter() - start
 
 
+def peak(function: Callable[[], Any]) -> int:
+    """The most bytes it holds at a time, as tracemalloc counts them."""
+    tracemalloc.start()
+    function()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
 def parts(file: Path, model: Path, results: Path) -> dict[str, Any]:
     """Rates of reading and merging, and sizes of accumulators of 2,048 texts and more."""
     job, _, corpus = ready(file, model, results)
@@ -150,6 +160,7 @@ def parts(file: Path, model: Path, results: Path) -> dict[str, Any]:
         words = len(job.kept.load(entry).finalize().words)
         grown.append({"texts": entry.texts, "bytes": entry.bytes, "words": words})
         size *= 2
+    whole = merge(job, entries)
     # Groups that have not been merged yet, or they would be found.
     groups = [entries[first : first + FAN_IN - 1] for first in range(1, len(entries) - FAN_IN + 2)]
     groups = groups or [entries[1:]]
@@ -157,6 +168,9 @@ def parts(file: Path, model: Path, results: Path) -> dict[str, Any]:
     return {
         "survey_texts_per_s": corpus.texts / survey,
         "merge_bytes_per_s": median(rates),
+        # Of two accumulators of like words, as at the root of the tree, and of the end.
+        "merge_peak": peak(lambda: merge(job, entries[1:3])) / merge(job, entries[1:3]).bytes,
+        "finalize_peak": peak(lambda: job.kept.load(whole).finalize()) / whole.bytes,
         "accumulators": grown,
     }
 

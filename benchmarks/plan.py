@@ -78,7 +78,8 @@ def _whole(result: dict[str, Any]) -> str:
         [
             "accumulator of all texts",
             f"extrapolated by texts^{_growth(result):.2f}",
-            f"{size / 1e9:.1f} GB; the last merge and the end hold about three times that",
+            f"{size / 1e9:.1f} GB; the last merge takes {size * result['merge_peak'] / 1e9:.0f} GB "
+            f"of memory, the end {size * result['finalize_peak'] / 1e9:.0f} GB",
         ],
     ]
     return "For 10^9 such texts:\n\n" + table(["what", "arithmetic", "result"], rows)
