@@ -21,6 +21,7 @@ from .options import (
     ClassesOrPredicted,
     ClassWeights,
     Csv,
+    Dask,
     EmbeddingMode,
     Epochs,
     ExtraLabelColumn,
@@ -38,6 +39,7 @@ from .options import (
     Preset,
     ProblemType,
     RationaleColumn,
+    Results,
     Resume,
     Revision,
     Seed,
@@ -149,16 +151,31 @@ def run(
     columns: Annotated[
         bool, typer.Option("--columns", help="Also save the attention and attribution columns.")
     ] = False,
+    dask: Dask = None,
+    results: Results = None,
     k: Annotated[int, typer.Option("-k", help="Words to print for each class.")] = 10,
     json_: Json = False,
 ) -> None:
     """Train a classifier, extract attributions, fold them, answer both questions, save all.
 
     Reads labelled texts; writes model, tokenizer, training.json and influence/ to --output. With
-    --model nothing is trained: reads --texts, writes influence/.
+    --model nothing is trained: reads --texts, writes influence/; --dask lets a cluster do so.
     Example: `hf-attn-attr run --train train.csv --validation dev.csv --output model`
     """
     attribution = attribution_arguments(method, option, classes, word_rule, window_overlap)
+    if dask is not None:
+        from .engines import run_on_cluster
+
+        unfit = {
+            **{"--train": train, "--validation": validation, "--extra-train": extra_train},
+            "--columns": columns,
+        }
+        run_on_cluster(
+            dask, model, texts, output, results, attribution, text_column, unfit, k=k, json_=json_
+        )
+        return
+    if results is not None:
+        raise InvalidInputError("--results is where --dask keeps finished shards. Give --dask too.")
     if model is not None:
         from .any_classifier import run_model
 
