@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from ..attribution import METHODS
 from ..errors import CorruptArtifactError, IncompatibleError
 from ..extraction import AttributionExtractor
-from ..files import canonical_json, read_json, write_bytes
+from ..files import canonical_json, check_writable, read_json, write_bytes
 from ..influence import InfluenceMatrix, storage
 from ..layout import EVALUATION, TRAINING
 from .checks import Check, run_checks
@@ -76,7 +76,9 @@ def evaluate_folder(
     Raises:
         InvalidInputError: If the texts cannot be read, or found again.
         IncompatibleError: If the matrix is of another model, or was made in another way.
+        OSError: Before computing, if the folder cannot be written to.
     """
+    check_writable(Path(folder))
     folder = Path(folder)
     matrix = _matrix(folder)
     identity = extractor.provenance

@@ -20,6 +20,7 @@ from ..data import LabelledTexts
 from ..encoding import longest_text
 from ..errors import IncompatibleError, InvalidInputError
 from ..files import canonical_json, replacing, sha256_of_bytes
+from ..patterns import check_patterns
 
 logger = logging.get_logger(__name__)
 
@@ -80,6 +81,8 @@ def _load(name: str) -> tuple[Any, Any]:
         raise InvalidInputError(
             f"The tokenizer of the teacher {name!r} has no padding token. Give it one and save it."
         )
+    if getattr(tokenizer, "is_fast", False):
+        check_patterns(tokenizer, name)
     return model.eval(), tokenizer
 
 
