@@ -26,7 +26,7 @@ from .estimation import estimate
 from .exact import FloatArray, IntArray, Limbs, add, sum_groups, zeros
 from .grouping import group_words
 from .matrix import InfluenceMatrix
-from .totals import BITS, Totals, load_totals, save_totals
+from .totals import BITS, Totals, damaged, load_totals, save_totals
 from .words import Normalization, WordRule
 
 _N_LABELS = {
@@ -146,8 +146,11 @@ class InfluenceAccumulator:
         """
         path = Path(path).resolve()
         totals, description = load_totals(path)
-        rule = description.pop("word_rule")
-        accumulator = cls(**description, **rule)
+        try:
+            rule = description.pop("word_rule")
+            accumulator = cls(**description, **rule)
+        except (KeyError, TypeError, InvalidInputError) as error:
+            raise damaged(path, str(error)) from error
         accumulator._add(totals)
         accumulator._parts = {(path, sha256_of_file(path))}
         return accumulator

@@ -42,6 +42,10 @@ COLUMNS = (
 # Columns that older versions lack; they are read as undefined.
 _SINCE = {"log_odds_standard_error": 2}
 _SEALED_SINCE = 3
+_NOT_NEGATIVE = (
+    *("joint", "p_word_given_class", "p_class_given_word", "lift", "standard_error"),
+    *("association_q_value", "attention_ratio", "log_odds_standard_error"),
+)
 # One number per word; all other numbers are per word and label.
 PER_WORD = ("count", "documents", "degrees_of_freedom", "attention_ratio")
 NUMBERS = tuple(name for name in COLUMNS if name not in _NAMES)
@@ -164,6 +168,7 @@ def _content(
     if rows and (tuple(names[code] for code in grid[0]) != labels or (grid != grid[0]).any()):
         raise ValueError("its label column does not repeat the labels of the manifest")
     numbers = {name: _numbers(table, name, shape) for name in NUMBERS}
+    _require_possible(numbers)
     return Content(words, labels, numbers, manifest)
 
 
@@ -195,3 +200,14 @@ def _numbers(table: pa.Table, name: str, shape: tuple[int, int]) -> NDArray[Any]
     if not np.array_equal(values, np.broadcast_to(first[:, None], shape), equal_nan=True):
         raise ValueError(f"its column {name} differs within a word")
     return first
+
+
+def _require_possible(numbers: dict[str, NDArray[Any]]) -> None:
+    for name, values in numbers.items():
+        if np.isinf(values).any() or (name in _NOT_NEGATIVE and (values < 0).any()):
+            raise ValueError(f"its column {name} holds numbers that cannot be")
+    count, documents = numbers["count"], numbers["documents"]
+    if ((documents < 1) | (documents > count)).any():
+        raise ValueError("its counts cannot be")
+    if (numbers["association_q_value"] > 1).any():
+        raise ValueError("its column association_q_value holds numbers that cannot be")
