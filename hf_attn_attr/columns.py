@@ -73,8 +73,8 @@ def _load(folder: Path) -> tuple[Dataset, dict[str, Any]]:
     table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), pq.read_table)
     if len(table) != manifest.get("rows"):
         raise CorruptArtifactError(
-            f"{folder / COLUMNS} has {len(table)} rows, its manifest says "
-            f"{manifest.get('rows')}. Extract again."
+            f"{folder / COLUMNS} holds {len(table):,} of {manifest.get('rows'):,} rows that "
+            "its manifest names. Extract again."
         )
     provenance = manifest.get("provenance")
     if not isinstance(provenance, dict):
