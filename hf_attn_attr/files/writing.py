@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from ..errors import CorruptArtifactError
 
 _NEXT = ".next"
@@ -120,7 +122,8 @@ def check_writable(folder: Path) -> None:
         if place.exists():
             if not place.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "Not a folder", str(place))
-            if not os.access(place, os.W_OK | os.X_OK):
+            effective = os.access in os.supports_effective_ids
+            if not os.access(place, os.W_OK | os.X_OK, effective_ids=effective):
                 raise PermissionError(errno.EACCES, "Cannot be written to", str(place))
             return
 
@@ -184,9 +187,15 @@ def _alive(process: int) -> bool:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Errors of the disk name the file, which Arrow's do not."""
+    """Errors of the disk are OSErrors and name the file, which those of other libraries are not."""
     try:
         yield
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
     except OSError as error:
         if error.errno is None or error.filename is not None:
             raise

@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+from tqdm import tqdm
+
 KILLED, DONE = "killed", "done"
+
+# Without this, processes share tqdm's lock, and one that is killed keeps it for ever.
+tqdm.set_lock(threading.RLock())
 
 
 def _fork(action: Callable[[], None]) -> int:
     """Run `action` in a process of its own; it ends with status 0 if all went well."""
-    process = os.fork()
+    with tqdm.get_lock():  # its other threads hold it at times, and are not there after the fork
+        process = os.fork()
     if process:
         return process
     status = 1
