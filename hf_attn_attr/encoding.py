@@ -106,7 +106,7 @@ def _tokenized(
 ) -> Any:
     try:
         return tokenizer(list(texts), **options)
-    except UnicodeError as error:
+    except (UnicodeError, TypeError) as error:  # tokenizers has either for a lone surrogate
         reason: BaseException = error
     except BaseException as error:
         # A panic of the tokenizer's own code is no Exception, and its class has no public name.

@@ -166,7 +166,7 @@ def _totals(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Totals:
 
 
 def _words(blob: NDArray[Any], ends: NDArray[Any]) -> list[str]:
-    if (blob.dtype, blob.ndim, ends.dtype, ends.ndim) != (np.uint8, 1, np.int64, 1):
+    if blob.dtype != np.uint8 or ends.dtype != np.int64 or not blob.ndim == ends.ndim == 1:
         raise ValueError(f"its words are {blob.dtype} {blob.shape}, ends {ends.dtype} {ends.shape}")
     data = blob.tobytes()
     starts = np.concatenate([[0], ends])

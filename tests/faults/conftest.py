@@ -33,7 +33,6 @@ def faults(record_property):
     """The test's count; `docs/reliability.md` is made of the counts of all."""
     counted = Faults()
     yield counted
-    assert counted.tried, "the test tries no fault"
     record_property("tried", counted.tried)
     record_property("survived", counted.survived)
 
