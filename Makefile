@@ -15,7 +15,8 @@ CAPTUM ?= captum==0.9.0
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup setup-test demo test lint types unit format quality bench screenshots clean
+.PHONY: setup setup-test demo test lint types unit kill faults-table format quality bench \
+	screenshots clean
 
 setup: .venv/.installed
 setup-test: .venv/.installed-test
@@ -48,6 +49,15 @@ types: setup-test
 
 unit: setup-test
 	$(BIN)/pytest -n $(WORKERS)
+
+# Processes killed at random moments, 50 times per kind of job.
+kill: setup-test
+	KILLS=50 $(BIN)/pytest -n $(WORKERS) tests/faults/test_kills.py
+
+# docs/reliability.md: every fault tried in full, which takes half an hour of one core.
+faults-table: setup-test
+	THOROUGH=1 KILLS=30 $(BIN)/pytest -n $(WORKERS) tests/faults --junitxml=build/faults.xml
+	$(BIN)/python tests/faults/table.py build/faults.xml
 
 format: setup-test
 	$(BIN)/ruff check --fix .

@@ -7,25 +7,33 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 from datasets.table import InMemoryTable
 
-from .errors import CorruptArtifactError, IncompatibleError, InvalidInputError
-from .files import canonical_json, read_json, read_verified, replacing, sha256_of_file, write_bytes
+from .errors import CorruptArtifactError, InvalidInputError
+from .files import (
+    read_manifest,
+    read_settled,
+    read_verified,
+    replacing_together,
+    sealed_json,
+    sha256_of_file,
+)
 from .remote import fetch, is_repo_id, resolve
 
 COLUMNS, MANIFEST = "columns.parquet", "columns.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_SEALED_SINCE = 2
 
 
 def save_columns(dataset: Dataset, folder: Path, provenance: dict[str, Any]) -> None:
-    """Write an extracted dataset and what it was computed with into `folder`."""
-    with replacing(folder / COLUMNS) as temporary:
-        dataset.to_parquet(str(temporary))
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "rows": len(dataset),
-        "sha256": sha256_of_file(folder / COLUMNS),
-        "provenance": provenance,
-    }
-    write_bytes(folder / MANIFEST, canonical_json(manifest))
+    """Write an extracted dataset and what it was computed with into `folder`, both or neither."""
+    with replacing_together(folder) as temporary:
+        dataset.to_parquet(str(temporary / COLUMNS))
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "rows": len(dataset),
+            "sha256": sha256_of_file(temporary / COLUMNS),
+            "provenance": provenance,
+        }
+        (temporary / MANIFEST).write_bytes(sealed_json(manifest))
 
 
 def load_columns(
@@ -54,17 +62,19 @@ def load_columns(
         where: dict[str, Any] = {"repo_type": "dataset", "token": token}
         commit, files = resolve(repo_id, revision, **where), (COLUMNS, MANIFEST)
         folder = fetch(repo_id, commit, files, required=files, **where)
-    manifest = read_json(folder / MANIFEST)
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise IncompatibleError(
-            f"{folder / MANIFEST} has format version {manifest.get('format_version')}, this "
-            f"release reads {FORMAT_VERSION}. Extract again, or use the release that wrote it."
-        )
+    return read_settled(folder, MANIFEST, lambda: _load(folder))
+
+
+def _load(folder: Path) -> tuple[Dataset, dict[str, Any]]:
+    manifest = read_manifest(
+        *(folder / MANIFEST, FORMAT_VERSION, _SEALED_SINCE),
+        advice="Extract again, or use the release that wrote it.",
+    )
     table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), pq.read_table)
     if len(table) != manifest.get("rows"):
         raise CorruptArtifactError(
-            f"{folder / COLUMNS} has {len(table)} rows, its manifest says "
-            f"{manifest.get('rows')}. Extract again."
+            f"{folder / COLUMNS} holds {len(table):,} of {manifest.get('rows'):,} rows that "
+            "its manifest names. Extract again."
         )
     provenance = manifest.get("provenance")
     if not isinstance(provenance, dict):

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ def encode(
         return []
     limit = {"truncation": True, "max_length": max_length} if cut else {"truncation": False}
     # verbose=False: transformers would warn of the long texts that are asked for here.
-    batch = tokenizer(list(texts), padding=False, verbose=False, **limit)
+    batch = _tokenized(tokenizer, texts, first_row, padding=False, verbose=False, **limit)
     segments = "token_type_ids" in tokenizer.model_input_names
     return [
         Encoded(
@@ -99,6 +100,26 @@ def encode(
         )
         for text, found in zip(texts, batch.encodings, strict=True)
     ]
+
+
+def _tokenized(
+    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], first_row: int, **options: Any
+) -> Any:
+    try:
+        return tokenizer(list(texts), **options)
+    except (UnicodeError, TypeError) as error:  # tokenizers has either for a lone surrogate
+        reason: BaseException = error
+    except BaseException as error:
+        # A panic of the tokenizer's own code is no Exception, and its class has no public name.
+        if type(error).__name__ != "PanicException":
+            raise
+        reason = error
+    if len(texts) > 1:
+        for row, text in enumerate(texts, start=first_row):
+            _tokenized(tokenizer, [text], row, **options)
+    raise InvalidInputError(
+        f"The text in row {first_row} cannot be tokenized ({reason}). Drop the row or mend it."
+    ) from None
 
 
 def _edges(special: Sequence[int], offsets: Sequence[tuple[int, int]]) -> tuple[int, int]:

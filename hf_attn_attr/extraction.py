@@ -33,7 +33,7 @@ from .encoding import (
     padding_id,
     token_ids,
 )
-from .errors import IncompatibleError, InvalidInputError
+from .errors import CorruptArtifactError, IncompatibleError, InvalidInputError
 from .files import sha256_of_bytes
 from .merging import WordRows, in_order, joined, merged
 from .tokenization import canonical_tokenizer_json
@@ -319,6 +319,7 @@ def extract_with(extractor: AttributionExtractor, dataset: Dataset) -> Dataset:
 
     Raises:
         InvalidInputError: If the text column is missing or holds something else than strings.
+        CorruptArtifactError: If the columns are in the cache with rows missing.
     """
     text_column = extractor.text_column
     if text_column not in dataset.column_names:
@@ -349,6 +350,12 @@ def extract_with(extractor: AttributionExtractor, dataset: Dataset) -> Dataset:
         ),
         desc=f"Extracting ({extractor.method})",
     )
+    if len(extracted) != len(kept):
+        files = [file["filename"] for file in extracted.cache_files]
+        raise CorruptArtifactError(
+            f"The cache {files} holds {len(extracted):,} of {len(kept):,} rows: it was cut. Delete "
+            "it and extract again."
+        )
     warn_of_cut_texts(_cut_texts(extracted), len(extracted), extractor.max_length)
     return extracted.with_format(None)
 

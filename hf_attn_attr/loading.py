@@ -14,10 +14,11 @@ from transformers import (
 )
 
 from .errors import CorruptArtifactError, HubError, InvalidInputError
-from .files import read_json
+from .files import read_json, settle
 from .layout import CONFIG
 from .models.configuration_self_attentive import SelfAttentiveConfig
 from .models.modeling_self_attentive import SelfAttentiveForSequenceClassification
+from .patterns import check_patterns
 from .remote import fetch, resolve
 
 WEIGHTS = "model.safetensors"
@@ -39,13 +40,15 @@ def load_model(
     Runs no code from the folder, whatever its files ask for.
 
     Raises:
-        InvalidInputError: If there is no such folder or it holds another kind of model.
+        InvalidInputError: If there is no such folder or it holds another kind of model, or a
+            tokenizer whose patterns can take time without end.
         CorruptArtifactError: If a file is missing or unreadable, weights are missing, left over, of
             another shape or not finite, or labels or tokenizer do not fit the model.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InvalidInputError(f"{folder} is not a folder. Give the folder of a trained model.")
+    settle(folder)
     for name in (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG):
         if not (folder / name).is_file():
             raise CorruptArtifactError(f"{folder / name} is missing. Train or fetch it again.")
@@ -74,7 +77,8 @@ def load_classifier(
 
     Raises:
         InvalidInputError: If there is no such model, it has no trained classification head, its
-            tokenizer is not a fast one, or a folder is given with a revision.
+            tokenizer is not a fast one or has patterns that can take time without end, or a folder
+            is given with a revision.
         HubError: If the Hub lacks it or cannot be reached.
         CorruptArtifactError: As for `load_model`; of any model, if a weight is not finite.
     """
@@ -82,6 +86,7 @@ def load_classifier(
     options: dict[str, Any] = {"trust_remote_code": False, "token": token}
     folder = Path(name)
     if folder.is_dir():
+        settle(folder)
         if revision is not None:
             raise InvalidInputError(
                 f"{folder} is a folder, which has no revision {revision!r}. Leave the revision out."
@@ -118,6 +123,7 @@ def load_classifier(
             f"{name} has no fast tokenizer ({type(tokenizer).__name__}), so its words cannot be "
             "found in the text. Save it with one."
         )
+    check_patterns(tokenizer, name)
     _require_finite(model, name)
     return _aligned(model).eval(), tokenizer
 
@@ -192,6 +198,7 @@ def _tokenizer(folder: Path, config: SelfAttentiveConfig) -> PreTrainedTokenizer
         folder / TOKENIZER,
         lambda: PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True),
     )
+    check_patterns(tokenizer, str(folder))
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= config.vocab_size:
         raise CorruptArtifactError(

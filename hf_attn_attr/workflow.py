@@ -10,6 +10,7 @@ from datasets import Dataset
 from .columns import save_columns
 from .data import LabelledTexts
 from .extraction import AttributionExtractor, extract_with
+from .files import check_writable
 from .influence import InfluenceMatrix, association, fold
 from .influence.gold import feature_names
 from .training import Source, TrainingResult, TrainingSettings, fit, save_training
@@ -108,7 +109,11 @@ def influence_of(
 
     Returns:
         The texts with their columns, and the matrix.
+
+    Raises:
+        OSError: Before computing, if `output_dir` cannot be written to.
     """
+    check_writable(Path(output_dir))
     extracted = extract_with(extractor, texts.dataset)
     origin = facts(extractor, texts, "other")
     matrix = matrix_of(extracted, origin)

@@ -8,7 +8,17 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hf_attn_attr"
 STOREYS = (
     {"errors", "lazy"},
-    {"files", "layout", "metrics", "batching", "quiet", "markup", "colours", "terminal_bars"},
+    {
+        "files",
+        "layout",
+        "metrics",
+        "batching",
+        "quiet",
+        "markup",
+        "colours",
+        "terminal_bars",
+        "patterns",
+    },
     {"remote", "cards"},
     {"models", "tokenization", "vectors", "influence", "demo", "highlighting"},
     {"attribution", "data", "word_rules", "classifier", "terminal", "onnx_classifier"},

@@ -376,9 +376,11 @@ def extract(
         from ..columns import save_columns
         from ..data import load_labelled
         from ..extraction import extract_with
+        from ..files import check_writable
         from ..workflow import facts
         from .any_classifier import extractor_of, tell_cost
 
+        check_writable(output)
         read = load_labelled(texts, split=split, text_column=text_column, require_labels=False)
         extractor = extractor_of(
             model, attribution_arguments(method, option, classes, word_rule, window_overlap)
@@ -407,8 +409,10 @@ def fold(
     """
     with working():
         from ..columns import load_columns
+        from ..files import check_writable
         from ..workflow import matrix_of
 
+        check_writable(output)
         dataset, facts = load_columns(columns)
         matrix = matrix_of(dataset, facts, lowercase=not case_sensitive)
         matrix.save_pretrained(output)

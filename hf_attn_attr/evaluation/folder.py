@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from ..attribution import METHODS
 from ..errors import CorruptArtifactError, IncompatibleError
 from ..extraction import AttributionExtractor
-from ..files import canonical_json, read_json, write_bytes
+from ..files import canonical_json, check_writable, read_json, write_bytes
 from ..influence import InfluenceMatrix, storage
 from ..layout import EVALUATION, TRAINING
 from .checks import Check, run_checks
@@ -90,7 +90,9 @@ def evaluate_folder(
             model that cannot be trained again.
         IncompatibleError: If the matrix is of another model, or was made in another way.
         NonFiniteError: If the training of a refit diverged.
+        OSError: Before computing, if the folder cannot be written to.
     """
+    check_writable(Path(folder))
     folder = Path(folder)
     matrix = _matrix(folder)
     identity = extractor.provenance

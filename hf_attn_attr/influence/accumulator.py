@@ -1,7 +1,7 @@
 """Adding up texts: the part of a fold that can be spread over shards, processes and machines."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import reduce
 from itertools import count
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from hf_attn_attr.errors import IncompatibleError, InvalidInputError
+from hf_attn_attr.files import sha256_of_file
 
 from .columns import (
     Batch,
@@ -25,7 +26,7 @@ from .estimation import estimate
 from .exact import FloatArray, IntArray, Limbs, add, sum_groups, zeros
 from .grouping import group_words
 from .matrix import InfluenceMatrix
-from .totals import BITS, Totals, load_totals, save_totals
+from .totals import BITS, Totals, damaged, load_totals, save_totals
 from .words import Normalization, WordRule
 
 _N_LABELS = {
@@ -79,6 +80,8 @@ class InfluenceAccumulator:
         self._class_sums = zeros((len(self.labels),))
         self._texts = 0
         self._empty_texts = 0
+        # Which sets of texts are in here: this one's own, and those of all that were merged.
+        self._parts: set[Hashable] = {object()}
 
     def update(self, batch: Batch, *, first_row: int = 0) -> None:
         """Add a batch of texts, or refuse it and change nothing.
@@ -108,10 +111,14 @@ class InfluenceAccumulator:
         Raises:
             IncompatibleError: If the two differ in labels, problem type, word rule, method, or in
                 which columns were filled.
-            InvalidInputError: If `other` is this accumulator: every text would count twice.
+            InvalidInputError: If texts would count twice: `other` is this accumulator, was merged
+                already, was loaded from a file that was, or shares a part with this one.
         """
-        if other is self:
-            raise InvalidInputError("An accumulator cannot be merged with itself. Pass another.")
+        if self._parts & other._parts:
+            raise InvalidInputError(
+                "An accumulator cannot be merged with itself, nor with one that is in it already: "
+                "its texts would count twice. Pass another."
+            )
         if self._description() != other._description():
             raise IncompatibleError(
                 f"This accumulator is {self._description()} but the other is "
@@ -123,6 +130,7 @@ class InfluenceAccumulator:
                 "Merge only folds of texts extracted with the same method."
             )
         self._add(other._totals())
+        self._parts |= other._parts
 
     def save(self, path: str | Path) -> None:
         """Write the exact state to one safetensors file, whole or not at all."""
@@ -136,10 +144,15 @@ class InfluenceAccumulator:
             CorruptArtifactError: If the file is missing, or anything in it has changed since.
             IncompatibleError: If another format version wrote it.
         """
-        totals, description = load_totals(Path(path))
-        rule = description.pop("word_rule")
-        accumulator = cls(**description, **rule)
+        path = Path(path).resolve()
+        totals, description = load_totals(path)
+        try:
+            rule = description.pop("word_rule")
+            accumulator = cls(**description, **rule)
+        except (KeyError, TypeError, InvalidInputError) as error:
+            raise damaged(path, str(error)) from error
         accumulator._add(totals)
+        accumulator._parts = {(path, sha256_of_file(path))}
         return accumulator
 
     def finalize(self, provenance: Mapping[str, Any] | None = None) -> InfluenceMatrix:

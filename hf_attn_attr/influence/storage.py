@@ -1,8 +1,8 @@
 """The published form: `influence.parquet`, one row per word and label, and `manifest.json`.
 
 Rows are ordered by word (code point), then by label (model order). Undefined numbers are null.
-Equal matrices give equal bytes. The manifest is written last and names the digest of the table,
-so a crash between the two is found on loading.
+Equal matrices give equal bytes. The two files are replaced together, and the manifest names the
+digest of the table and its own.
 """
 
 from pathlib import Path
@@ -13,19 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError
+from hf_attn_attr.errors import CorruptArtifactError
 from hf_attn_attr.files import (
-    canonical_json,
-    read_json,
+    read_manifest,
+    read_settled,
     read_verified,
-    replacing,
+    replacing_together,
+    sealed_json,
     sha256_of_file,
-    write_bytes,
 )
 
 from . import statistics
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 TABLE = "influence.parquet"
 MANIFEST = "manifest.json"
 FOLDER = "influence"
@@ -41,6 +41,11 @@ COLUMNS = (
 )
 # Columns that older versions lack; they are read as undefined.
 _SINCE = {"log_odds_standard_error": 2}
+_SEALED_SINCE = 3
+_NOT_NEGATIVE = (
+    *("joint", "p_word_given_class", "p_class_given_word", "lift", "standard_error"),
+    *("association_q_value", "attention_ratio", "log_odds_standard_error"),
+)
 # One number per word; all other numbers are per word and label.
 PER_WORD = ("count", "documents", "degrees_of_freedom", "attention_ratio")
 NUMBERS = tuple(name for name in COLUMNS if name not in _NAMES)
@@ -69,21 +74,18 @@ class Content(NamedTuple):
 
 
 def write(folder: Path, content: Content) -> None:
-    """Write table and manifest into `folder`, each whole or not at all."""
-    with replacing(folder / TABLE) as temporary:
-        pq.write_table(_table(content), temporary, compression="zstd", use_dictionary=list(_NAMES))
-        entry = {
-            "sha256": sha256_of_file(temporary),
-            "bytes": temporary.stat().st_size,
+    """Write table and manifest into `folder`, both or neither."""
+    with replacing_together(folder) as temporary:
+        table = temporary / TABLE
+        pq.write_table(_table(content), table, compression="zstd", use_dictionary=list(_NAMES))
+        manifest = {
+            **content.manifest,
+            "format_version": FORMAT_VERSION,
+            "labels": list(content.labels),
+            "rows": len(content.words) * len(content.labels),
+            "files": {TABLE: {"sha256": sha256_of_file(table), "bytes": table.stat().st_size}},
         }
-    manifest = {
-        **content.manifest,
-        "format_version": FORMAT_VERSION,
-        "labels": list(content.labels),
-        "rows": len(content.words) * len(content.labels),
-        "files": {TABLE: entry},
-    }
-    write_bytes(folder / MANIFEST, canonical_json(manifest))
+        (temporary / MANIFEST).write_bytes(sealed_json(manifest))
 
 
 def read(folder: Path) -> Content:
@@ -93,13 +95,15 @@ def read(folder: Path) -> Content:
         CorruptArtifactError: If a file is missing, changed, or not what its manifest says.
         IncompatibleError: If another format version wrote it.
     """
-    manifest = read_json(folder / MANIFEST)
-    version = manifest.pop("format_version", None)
-    if version not in range(1, FORMAT_VERSION + 1):
-        raise IncompatibleError(
-            f"{folder / MANIFEST} has format version {version}, this release reads 1 to "
-            f"{FORMAT_VERSION}. Use the release that wrote it, or fold again."
-        )
+    return read_settled(folder, MANIFEST, lambda: _read(folder))
+
+
+def _read(folder: Path) -> Content:
+    manifest = read_manifest(
+        *(folder / MANIFEST, FORMAT_VERSION, _SEALED_SINCE),
+        advice="Use the release that wrote it, or fold again.",
+    )
+    version = manifest.pop("format_version")
     try:
         digest = str(manifest.pop("files")[TABLE]["sha256"])
         labels = tuple(manifest["labels"])
@@ -164,6 +168,7 @@ def _content(
     if rows and (tuple(names[code] for code in grid[0]) != labels or (grid != grid[0]).any()):
         raise ValueError("its label column does not repeat the labels of the manifest")
     numbers = {name: _numbers(table, name, shape) for name in NUMBERS}
+    _require_possible(numbers)
     return Content(words, labels, numbers, manifest)
 
 
@@ -195,3 +200,14 @@ def _numbers(table: pa.Table, name: str, shape: tuple[int, int]) -> NDArray[Any]
     if not np.array_equal(values, np.broadcast_to(first[:, None], shape), equal_nan=True):
         raise ValueError(f"its column {name} differs within a word")
     return first
+
+
+def _require_possible(numbers: dict[str, NDArray[Any]]) -> None:
+    for name, values in numbers.items():
+        if np.isinf(values).any() or (name in _NOT_NEGATIVE and (values < 0).any()):
+            raise ValueError(f"its column {name} holds numbers that cannot be")
+    count, documents = numbers["count"], numbers["documents"]
+    if ((documents < 1) | (documents > count)).any():
+        raise ValueError("its counts cannot be")
+    if (numbers["association_q_value"] > 1).any():
+        raise ValueError("its column association_q_value holds numbers that cannot be")

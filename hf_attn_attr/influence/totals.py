@@ -29,6 +29,7 @@ BITS = {
     "relative_attention": 30,
 }
 _PER_WORD = ("attention", "relative_attention")
+_NOT_NEGATIVE = {"attribution_squared", "joint", *_PER_WORD}
 
 _HEADER = "hf_attn_attr"
 
@@ -102,11 +103,11 @@ def load_totals(path: Path) -> tuple[Totals, dict[str, Any]]:
             f"{FORMAT_VERSION}. Use the release that wrote it, or fold again."
         )
     if digest != _digest(header, tensors):
-        raise _damaged(path, "its content does not have the digest it names")
+        raise damaged(path, "its content does not have the digest it names")
     try:
         return _totals(header, tensors), header["description"]
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
 
 
 def _tensors(totals: Totals) -> dict[str, NDArray[Any]]:
@@ -130,9 +131,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             header = json.loads((file.metadata() or {})[_HEADER])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     if not isinstance(header, dict):
-        raise _damaged(path, "its header is no object")
+        raise damaged(path, "its header is no object")
     return header, tensors
 
 
@@ -150,12 +151,23 @@ def _totals(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Totals:
     if tensors:
         raise ValueError(f"it holds unknown tensors {sorted(tensors)}")
     texts, empty_texts = header["texts"], header["empty_texts"]
-    if not (isinstance(texts, int) and isinstance(empty_texts, int)):
-        raise TypeError("its numbers of texts are no integers")
+    if not (type(texts) is type(empty_texts) is int and texts >= 0 <= empty_texts):
+        raise TypeError("its numbers of texts cannot be")
+    occurrences, squares, documents = counts.T
+    if not ((documents >= 1) & (documents <= np.minimum(occurrences, texts))).all():
+        raise ValueError("its counts cannot be")
+    if (squares < occurrences).any():
+        raise ValueError("its squared counts cannot be")
+    for name in _NOT_NEGATIVE & sums.keys():
+        high, low = sums[name]
+        if ((high < 0) | ((high == 0) & (low < 0))).any():
+            raise ValueError(f"its {name} is negative")
     return Totals(words, counts, sums, class_sums, texts, empty_texts)
 
 
 def _words(blob: NDArray[Any], ends: NDArray[Any]) -> list[str]:
+    if blob.dtype != np.uint8 or ends.dtype != np.int64 or not blob.ndim == ends.ndim == 1:
+        raise ValueError(f"its words are {blob.dtype} {blob.shape}, ends {ends.dtype} {ends.shape}")
     data = blob.tobytes()
     starts = np.concatenate([[0], ends])
     if starts[-1] != len(data) or (np.diff(starts) <= 0).any():
@@ -189,7 +201,8 @@ def _digest(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
     return sha256_of_bytes(canonical_json({"header": header, "tensors": described}))
 
 
-def _damaged(path: Path, reason: str) -> CorruptArtifactError:
+def damaged(path: Path, reason: str) -> CorruptArtifactError:
+    """The error of a file that is not as it was written."""
     return CorruptArtifactError(
         f"{path} is damaged: {reason}. Restore it from a copy, or fold its texts again."
     )

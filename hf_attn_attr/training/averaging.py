@@ -5,16 +5,16 @@ exponential average in Tarvainen & Valpola 2017, "Mean teachers are better role 
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from ..errors import IncompleteCheckpointError
-from ..files import replacing
+from ..files import write_bytes
+from .checkpoints import checkpoint_folder
 
+AVERAGING = "averaging.safetensors"
 STRIDE = 8  # steps between updates: each touches all weights, as costly as the optimizer's step
 
 
@@ -22,7 +22,7 @@ class WeightAveraging(TrainerCallback):
     """Steps go on with the raw weights; the average stands in for them at the end of each epoch.
 
     Trainer evaluates and saves at the end of an epoch, so a checkpoint holds the average. The raw
-    weights lie beside it, in `averaging-STEP.safetensors`, for training to resume from.
+    weights lie in it too, in `averaging.safetensors`, for training to resume from.
 
     Args:
         decay: Weight of the past per step; less in the first steps, when there is little past.
@@ -41,13 +41,7 @@ class WeightAveraging(TrainerCallback):
         if not state.global_step:
             self.average = {name: weight.clone() for name, weight in weights}
             return
-        path = _file(args.output_dir, state.global_step)
-        if not path.is_file():
-            raise IncompleteCheckpointError(
-                f"{path} is missing, so training cannot resume from its checkpoint. Train without "
-                "resume to start anew."
-            )
-        saved = load_file(path)
+        saved = load_file(checkpoint_folder(args.output_dir, state.global_step) / AVERAGING)
         for name, weight in weights:
             self.average[name] = saved[f"average.{name}"].to(weight.device)
             self.raw[name] = saved[f"raw.{name}"].to(weight.device)
@@ -64,28 +58,24 @@ class WeightAveraging(TrainerCallback):
             self._move(state.global_step, kwargs["model"])
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Put the average in the place of the raw weights, and save both."""
+        """Put the average in the place of the raw weights."""
         self._move(state.global_step, kwargs["model"])
         for name, weight in _trained(kwargs["model"]):
             self.raw[name] = weight.clone()
             weight.copy_(self.average[name])
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Add both to the checkpoint."""
         tensors = {f"raw.{name}": weight for name, weight in self.raw.items()}
         tensors |= {f"average.{name}": weight for name, weight in self.average.items()}
-        older = list(Path(args.output_dir).glob("averaging-*.safetensors"))
-        with replacing(_file(args.output_dir, state.global_step)) as path:
-            save_file(tensors, path)
-        for path in sorted(older)[:-1]:  # Trainer may resume from the checkpoint before this one
-            path.unlink()
+        folder = checkpoint_folder(args.output_dir, state.global_step)
+        write_bytes(folder / AVERAGING, save(tensors))
 
     def _move(self, step: int, model: nn.Module) -> None:
         decay = min(self.decay, (1 + step) / (10 + step)) ** (step - self.moved_at)
         self.moved_at = step
         for name, weight in _trained(model):
             self.average[name].lerp_(weight, 1 - decay)
-
-
-def _file(folder: str, step: int) -> Path:
-    return Path(folder) / f"averaging-{step:09d}.safetensors"
 
 
 def _trained(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -11,6 +11,7 @@ from transformers.utils import logging
 
 from ..data import LabelledTexts, concatenate, hold_out, load_labelled
 from ..errors import IncompatibleError, InvalidInputError
+from ..files import check_writable
 from ..vectors import source_name
 from .augmenting import random_ngrams
 from .resuming import begin
@@ -66,6 +67,7 @@ def train(
         IncompatibleError: If the texts have different labels.
         NonFiniteError: If training diverged; earlier results stay as they were.
         IncompleteCheckpointError: If there is no checkpoint to resume from.
+        OSError: Before training, if `output_dir` cannot be written to.
     """
     result = fit(
         train_texts,
@@ -105,6 +107,7 @@ def fit(
     progress: bool = True,
 ) -> TrainingResult:
     """`train` without saving the result: only checkpoints are written to `output_dir`."""
+    check_writable(Path(output_dir))
     settings = settings or TrainingSettings()
     if unlabelled is not None and settings.teacher is None and settings.init_embeddings is None:
         raise InvalidInputError(

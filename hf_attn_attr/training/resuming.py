@@ -7,12 +7,13 @@ from typing import Any
 
 from safetensors.torch import load_file
 from transformers import Trainer, TrainerState
-from transformers.trainer_utils import get_last_checkpoint
 
 from ..errors import IncompatibleError, IncompleteCheckpointError
 from ..files import canonical_json, read_json, write_bytes
+from .checkpoints import is_complete, newest_complete
 
 RUN = "run.json"
+FINISHED = "finished"
 
 
 def begin(checkpoints: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
@@ -24,7 +25,7 @@ def begin(checkpoints: Path, identity: Mapping[str, Any], *, resume: bool) -> No
         resume: Whether to go on with what is there.
 
     Raises:
-        IncompleteCheckpointError: If there is nothing to resume.
+        IncompleteCheckpointError: If there is nothing to resume, or no checkpoint is complete.
         IncompatibleError: If it is of a run with other texts or settings.
     """
     path = checkpoints / RUN
@@ -44,26 +45,33 @@ def begin(checkpoints: Path, identity: Mapping[str, Any], *, resume: bool) -> No
                 f"{checkpoints} is of a training with another {name}: {_short(earlier.get(name))}, "
                 f"now {_short(value)}. Resume with the same, or train without resume to start anew."
             )
+    for seed in checkpoints.glob("seed_*"):
+        if is_complete(seed / FINISHED) or newest_complete(seed):
+            return
+    raise IncompleteCheckpointError(
+        f"{checkpoints} holds no complete checkpoint: training was interrupted before the first "
+        "was written. Train without resume to start anew."
+    )
 
 
 def train_on(trainer: Trainer, folder: Path, patience: int, *, resume: bool) -> None:
     """Train to the end, from the last checkpoint in `folder` where there is one to resume."""
-    last = get_last_checkpoint(str(folder)) if resume and folder.is_dir() else None
+    last = newest_complete(folder) if resume else None
     if last is None:
         trainer.train()
         return
-    state = TrainerState.load_from_json(str(Path(last) / "trainer_state.json"))
+    state = TrainerState.load_from_json(str(last / "trainer_state.json"))
     if _waited(state) < patience:
-        trainer.train(resume_from_checkpoint=last)
+        trainer.train(resume_from_checkpoint=str(last))
         return
     # It had stopped early already, and only what comes after training was cut off.
     trainer.state = state
-    best = folder / Path(str(state.best_model_checkpoint)).name / "model.safetensors"
-    if not best.is_file():
+    best = folder / Path(str(state.best_model_checkpoint)).name
+    if not is_complete(best):
         raise IncompleteCheckpointError(
-            f"{best} is missing, so training cannot resume. Train without resume to start anew."
+            f"{best} is incomplete, so training cannot resume. Train without resume to start anew."
         )
-    trainer.model.load_state_dict(load_file(best))
+    trainer.model.load_state_dict(load_file(best / "model.safetensors"))
 
 
 def _waited(state: TrainerState) -> int:

@@ -3,10 +3,9 @@
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..files import canonical_json, replacing, write_bytes
+from ..files import canonical_json, replacing_together
 from ..layout import TRAINING
 from ..tokenization import save_tokenizer
 from ..vectors import source_name
@@ -14,15 +13,11 @@ from .settings import TrainingResult
 
 
 def save_training(result: TrainingResult, folder: Path) -> None:
-    """Write model, tokenizer and `training.json`, each file whole; then drop the checkpoints."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
+    """Write model, tokenizer and `training.json`, all or none; then drop the checkpoints."""
+    with replacing_together(folder) as temporary:
         result.model.save_pretrained(temporary)
-        save_tokenizer(result.tokenizer, temporary)
-        write_bytes(Path(temporary) / TRAINING, canonical_json(_facts(result)))
-        for path in sorted(Path(temporary).iterdir()):
-            with replacing(folder / path.name) as target:  # safetensors would leave mode 0600
-                path.replace(target)
+        save_tokenizer(result.tokenizer, str(temporary))
+        (temporary / TRAINING).write_bytes(canonical_json(_facts(result)))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 

@@ -35,9 +35,10 @@ from ..models.modeling_self_attentive import SelfAttentiveForSequenceClassificat
 from ..tokenization import canonical_tokenizer_json
 from ..vectors import WordVectors
 from .averaging import WeightAveraging
+from .checkpoints import CompleteCheckpoints, is_complete, vouch
 from .denormals import NoDenormals
 from .examples import Collator, examples
-from .resuming import train_on
+from .resuming import FINISHED, train_on
 from .settings import TrainingSettings
 from .starting import new_model
 from .supervision import attention_targets
@@ -101,8 +102,8 @@ def train_seed(
 ) -> Trained:
     """Train with one seed, or take up what an interrupted run left of it under `checkpoints`."""
     folder = checkpoints / f"seed_{settings.seed}"
-    finished = folder / "finished"
-    if resume and (finished / "trained.json").is_file():
+    finished = folder / FINISHED
+    if resume and is_complete(finished):
         facts = json.loads((finished / "trained.json").read_text())
         model = SelfAttentiveForSequenceClassification.from_pretrained(finished)
         return Trained(settings.seed, model.eval(), **facts)
@@ -125,6 +126,7 @@ def train_seed(
     metrics = _finish(model, task, settings, logits, gold)
     model.save_pretrained(finished)
     write_bytes(finished / "trained.json", canonical_json({"metrics": metrics, "history": history}))
+    vouch(finished)
     return Trained(settings.seed, model.eval(), metrics, history)
 
 
@@ -154,6 +156,7 @@ def _trainer(
     )
     if settings.averaging:
         trainer.add_callback(WeightAveraging(settings.averaging))
+    trainer.add_callback(CompleteCheckpoints())
     trainer.remove_callback(PrinterCallback)  # prints to standard output, which is for answers
     model.loss_function = loss_function(
         task.training, balanced=settings.class_weights == "balanced"
@@ -243,7 +246,6 @@ def _arguments(
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
-        save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model=metric,
         greater_is_better=metric != "mse",

@@ -4,6 +4,7 @@ Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"; Tang
 "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks".
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from ..classifier import class_probabilities, weights_digest
 from ..data import LabelledTexts
 from ..encoding import longest_text
 from ..errors import IncompatibleError, InvalidInputError
-from ..files import canonical_json, replacing, sha256_of_bytes
+from ..files import canonical_json, sha256_of_bytes, write_bytes
+from ..patterns import check_patterns
 
 logger = logging.get_logger(__name__)
 
@@ -54,8 +56,9 @@ def teacher_outputs(
     logits = _logits(model, tokenizer, texts, progress)[:, order]
     regression = like.problem_type == "regression"
     outputs = logits if regression else class_probabilities(logits, like.problem_type)
-    with replacing(path) as target, target.open("wb") as file:
-        np.save(file, outputs.astype(np.float64), allow_pickle=False)
+    buffer = io.BytesIO()
+    np.save(buffer, outputs.astype(np.float64), allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
     return outputs.astype(np.float64)
 
 
@@ -80,6 +83,8 @@ def _load(name: str) -> tuple[Any, Any]:
         raise InvalidInputError(
             f"The tokenizer of the teacher {name!r} has no padding token. Give it one and save it."
         )
+    if getattr(tokenizer, "is_fast", False):
+        check_patterns(tokenizer, name)
     return model.eval(), tokenizer
 
 

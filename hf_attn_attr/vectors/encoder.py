@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from ..batching import length_batches, padded
 from ..errors import InvalidInputError
+from ..patterns import check_patterns
 from ..quiet import quiet_loading
 from .word_vectors import WordVectors, source_name
 
@@ -145,9 +146,12 @@ def _encoder(name_or_path: str | Path) -> torch.nn.Module:
 
 
 def _tokenizer(name_or_path: str | Path) -> Any:
-    return _loaded(
+    tokenizer = _loaded(
         name_or_path, lambda: AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
     )
+    if getattr(tokenizer, "is_fast", False):
+        check_patterns(tokenizer, str(name_or_path))
+    return tokenizer
 
 
 def _loaded(name_or_path: str | Path, load: Callable[[], _T]) -> _T:

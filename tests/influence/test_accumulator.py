@@ -381,11 +381,13 @@ def test_a_total_that_overflows_late_changes_nothing(tmp_path):
     before = saved(accumulator, tmp_path)
     with pytest.raises(InvalidInputError, match="rescale"):
         accumulator.update({name: [*v, *v, *v] for name, v in row.items()})
-    other = accumulated(row, labels=("value",), problem_type="regression")
+    other, another = (
+        accumulated(row, labels=("value",), problem_type="regression") for _ in range(2)
+    )
     accumulator.merge(other)
     before = saved(accumulator, tmp_path)
     with pytest.raises(InvalidInputError, match="rescale"):
-        accumulator.merge(other)
+        accumulator.merge(another)
     assert saved(accumulator, tmp_path) == before
 
 

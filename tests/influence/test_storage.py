@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_attn_attr.errors import CorruptArtifactError, HubError, IncompatibleError, InvalidInputError
-from hf_attn_attr.files import canonical_json, sha256_of_file
+from hf_attn_attr.files import sealed_json, sha256_of_file
 from hf_attn_attr.influence import InfluenceMatrix
 from hf_attn_attr.influence.storage import COLUMNS, NUMBERS
 
@@ -90,7 +90,7 @@ def test_the_table_is_readable_by_anyone(matrix, published):
 def test_the_manifest_says_what_the_matrix_is_of(matrix, published):
     manifest = json.loads((published / "influence" / "manifest.json").read_bytes())
     table = published / "influence" / "influence.parquet"
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
     assert manifest["labels"] == list(LABELS)
     assert manifest["word_rule"] == {"lowercase": True, "normalization": "NFC"}
     assert manifest["method"] == "contribution"
@@ -176,11 +176,12 @@ def rewritten(folder, table=None, **changes):
     manifest = json.loads((folder / "influence" / "manifest.json").read_bytes())
     manifest["files"]["influence.parquet"]["sha256"] = sha256_of_file(path)
     manifest = {k: v for k, v in {**manifest, **changes}.items() if v is not None}
-    (folder / "influence" / "manifest.json").write_bytes(canonical_json(manifest))
+    manifest.pop("manifest_sha256")
+    (folder / "influence" / "manifest.json").write_bytes(sealed_json(manifest))
 
 
 def test_another_format_version_is_named(published):
-    for version in (3, 0, None, "2"):
+    for version in (4, 0, None, "2"):
         rewritten(published, format_version=version)
         with pytest.raises(IncompatibleError, match=f"version {version}, this release reads 1 to"):
             InfluenceMatrix.from_pretrained(published)
@@ -198,7 +199,7 @@ def test_a_matrix_of_format_1_is_read_and_written_as_of_today(tmp_path):
     matrix.save_pretrained(tmp_path)
     assert same(matrix, InfluenceMatrix.from_pretrained(tmp_path))
     manifest = json.loads((tmp_path / "influence" / "manifest.json").read_bytes())
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
 
 
 def test_a_column_too_many_or_too_few_for_its_version_is_damage(published):
@@ -227,7 +228,8 @@ def test_a_manifest_that_does_not_fit_the_table_is_refused(published, changes):
     if "files" in changes:
         path = published / "influence" / "manifest.json"
         manifest = json.loads(path.read_bytes()) | changes
-        path.write_bytes(canonical_json(manifest))
+        manifest.pop("manifest_sha256")
+        path.write_bytes(sealed_json(manifest))
     else:
         rewritten(published, **changes)
     with pytest.raises(CorruptArtifactError):
