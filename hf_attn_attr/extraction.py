@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ from .classifier import (
     weights_digest,
 )
 from .encoding import (
-    CHUNK,
     Encoded,
     encode,
     longest_text,
@@ -33,9 +33,10 @@ from .encoding import (
     padding_id,
     token_ids,
 )
-from .errors import CorruptArtifactError, IncompatibleError, InvalidInputError
+from .errors import IncompatibleError, InvalidInputError
 from .files import sha256_of_bytes
 from .merging import WordRows, in_order, joined, merged
+from .piecewise import Step, mapped
 from .tokenization import canonical_tokenizer_json
 from .windows import windows
 from .word_rules import WordRule, checked_rule, rule_name
@@ -269,6 +270,7 @@ def extract(
     classes: str | Sequence[str] = "all",
     word_rule: WordRule = "pre_tokens",
     window_overlap: int | None = None,
+    num_proc: int | None = None,
 ) -> Dataset:
     """`dataset` with attention and attribution columns (see `AttributionExtractor`).
 
@@ -286,6 +288,7 @@ def extract(
         classes: As for `AttributionExtractor`.
         word_rule: As for `AttributionExtractor`.
         window_overlap: As for `AttributionExtractor`.
+        num_proc: Processes that share the texts, each with one thread; the rows are the same.
 
     Returns:
         The dataset with the new columns, rows in the same order.
@@ -307,18 +310,27 @@ def extract(
         word_rule=word_rule,
         window_overlap=window_overlap,
     )
-    return extract_with(extractor, dataset)
+    return extract_with(extractor, dataset, num_proc=num_proc)
 
 
-def extract_with(extractor: AttributionExtractor, dataset: Dataset) -> Dataset:
+def extract_with(
+    extractor: AttributionExtractor, dataset: Dataset, *, num_proc: int | None = None
+) -> Dataset:
     """`dataset` with the columns of `extractor`, rows in the same order.
 
     The fast path: texts are sorted by length in chunks and columns are written as Arrow tables. A
-    dataset that lives on disk is cached by the contents of its texts, weights and tokenizer. Warns
-    if texts were cut because they are longer than the model reads.
+    dataset that lives on disk is cached, piece by piece, by the contents of its texts, weights and
+    tokenizer: a second call returns at once, and one that was cut off goes on. Warns if texts were
+    cut because they are longer than the model reads.
+
+    Args:
+        extractor: What is computed.
+        dataset: Texts; its other columns are kept.
+        num_proc: Processes that share the texts, each with one thread; the rows are the same.
 
     Raises:
-        InvalidInputError: If the text column is missing or holds something else than strings.
+        InvalidInputError: If the text column is missing or holds something else than strings, or
+            `num_proc` is less than 1.
         CorruptArtifactError: If the columns are in the cache with rows missing.
     """
     text_column = extractor.text_column
@@ -329,35 +341,34 @@ def extract_with(extractor: AttributionExtractor, dataset: Dataset) -> Dataset:
         )
     added = extractor.features
     kept = dataset.remove_columns([name for name in added if name in dataset.column_names])
-
-    def append(table: pa.Table) -> pa.Table:
-        new = extractor.table(table[text_column].to_pylist())
-        for name in new.column_names:
-            table = table.append_column(name, new[name])
-        return table
-
-    extracted = kept.with_format("arrow").map(
-        append,
-        batched=True,
-        batch_size=CHUNK,
+    step = Step(
+        _Appending(extractor),
         features=Features({**kept.features, **added}),
-        new_fingerprint=Hasher.hash(
+        fingerprint=Hasher.hash(
             (
                 kept._fingerprint,
                 extractor.provenance,
                 *(text_column, extractor.context, extractor.max_length, extractor.word_rule),
             )
         ),
-        desc=f"Extracting ({extractor.method})",
+        title=f"Extracting ({extractor.method})",
     )
-    if len(extracted) != len(kept):
-        files = [file["filename"] for file in extracted.cache_files]
-        raise CorruptArtifactError(
-            f"The cache {files} holds {len(extracted):,} of {len(kept):,} rows: it was cut. Delete "
-            "it and extract again."
-        )
+    extracted = mapped(kept, step, num_proc)
     warn_of_cut_texts(_cut_texts(extracted), len(extracted), extractor.max_length)
     return extracted.with_format(None)
+
+
+@dataclass(frozen=True)
+class _Appending:
+    """From a table to one with the columns of an extractor."""
+
+    extractor: AttributionExtractor
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        new = self.extractor.table(table[self.extractor.text_column].to_pylist())
+        for name in new.column_names:
+            table = table.append_column(name, new[name])
+        return table
 
 
 def cut_texts(table: pa.Table) -> int:

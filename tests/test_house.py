@@ -24,7 +24,7 @@ STOREYS = (
     {"attribution", "data", "word_rules", "classifier", "terminal", "onnx_classifier"},
     {"encoding"},
     {"merging", "windows"},
-    {"arrays"},
+    {"arrays", "piecewise"},
     {"extraction", "columns"},
     {"training", "loading", "cost", "answering", "report", "onnx_export"},
     {"evaluation"},
