@@ -107,10 +107,10 @@ def attention_matrix(
     n_texts = 0
     for first_row, batch in batches(dataset, batch_size):
         words = read_words(batch, first_row)
-        pairs = group_words(words, rule)
-        rows = np.array([ids.setdefault(word, len(ids)) for word in pairs.words], np.int64)
+        keys, pairs = group_words(words, rule)
+        rows = np.array([ids.setdefault(word, len(ids)) for word in keys], np.int64)
         mass = pairs.positions @ _attention(batch, words)
-        parts.append((rows[pairs.word], pairs.text + first_row, mass))
+        parts.append((rows[pairs.word], pairs.text.astype(np.int64) + first_row, mass))
         n_texts += len(words.lengths)
 
     ordered = sorted(ids)

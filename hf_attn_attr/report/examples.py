@@ -114,10 +114,10 @@ def _striking(table: pa.Table, matrix: InfluenceMatrix, classes: list[int]) -> l
         attribution = read_attribution(batch, "attribution", words, len(classes))
         if attribution is None:
             continue
-        pairs = group_words(words, rule)
+        keys, pairs = group_words(words, rule)
         totals = pairs.positions @ _centred(attribution, matrix, classes)
-        starts = pairs.groups.indptr
-        index = {word: number for number, word in enumerate(pairs.words)}
+        starts = pairs.starts
+        index = {word: number for number, word in enumerate(keys)}
         for word, number in wanted:
             if word not in index:
                 continue
@@ -178,9 +178,10 @@ def _arrays(
 
 
 def _centred(
-    attribution: NDArray[np.float64], matrix: InfluenceMatrix, classes: list[int]
+    attribution: NDArray[Any], matrix: InfluenceMatrix, classes: list[int]
 ) -> NDArray[np.float64]:
     """Attributions as the matrix counts them: centred over the classes of a single-label model."""
+    attribution = attribution.astype(np.float64)
     single = matrix.manifest.get("problem_type") == "single_label_classification"
     if single and len(classes) == len(matrix.labels):
         return attribution - attribution.mean(axis=1, keepdims=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from hf_attn_attr.errors import InvalidInputError
-from hf_attn_attr.influence.exact import LIMB_BITS, Limbs, add, sum_groups, to_float, zeros
+from hf_attn_attr.influence.exact import LIMB_BITS, Limbs, add, carried, sum_groups, to_float, zeros
 
 numbers = st.floats(-1e6, 1e6) | st.floats(-1e-6, 1e-6) | st.integers(-1000, 1000).map(float)
 grids = st.sampled_from([20, 30])
@@ -27,7 +27,7 @@ def as_fraction(limbs: Limbs, bits: int) -> Fraction:
 
 
 def total(values: list[float], bits: int) -> Limbs:
-    return sum_groups(np.array(values)[:, None], csr_array(np.ones((1, len(values)))), bits)
+    return carried(sum_groups(np.array(values)[:, None], csr_array(np.ones((1, len(values)))), bits))
 
 
 @given(st.lists(numbers, min_size=1, max_size=50), grids)

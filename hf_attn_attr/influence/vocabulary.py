@@ -1,0 +1,92 @@
+"""Which row of the sums a word has."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from .columns import Words
+from .exact import IntArray
+from .words import WordRule
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The words of a batch, looked up.
+
+    Attributes:
+        rows: Row of each different word; new words have the rows behind the last, int64 (words,).
+        fresh: The new words, in the order of their rows.
+        codes: Index into `rows` of each word of the texts, int32 (positions,).
+        dictionary: What the batch had the words from, and their rows (-1: not used), if it is worth
+            remembering.
+    """
+
+    rows: IntArray
+    fresh: list[str]
+    codes: NDArray[np.int32]
+    dictionary: tuple[pa.Array, IntArray] | None = None
+
+
+class Vocabulary:
+    """Rows of words, given in the order of their discovery.
+
+    Args:
+        rule: When two spellings are one word.
+    """
+
+    def __init__(self, rule: WordRule) -> None:
+        self._rule = rule
+        self._row_of: dict[str, int] = {}
+        self._dictionary: tuple[pa.Array, IntArray] | None = None
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    def words(self) -> list[str]:
+        """Keys of the words, in the order of their rows."""
+        return list(self._row_of)
+
+    def find(self, words: Words) -> Found:
+        """Look up the words of texts; changes nothing."""
+        row_of_code = self._remembered(words.dictionary)
+        used = words.used()
+        unknown = np.flatnonzero(used & (row_of_code < 0))
+        fresh: dict[str, int] = {}
+        if len(unknown):
+            spellings = words.dictionary.take(unknown).to_pylist()
+            row_of_code[unknown] = [self._row(word, fresh) for word in spellings]
+        codes = np.zeros(len(used), np.int32)
+        rows, codes[used] = np.unique(row_of_code[used], return_inverse=True)
+        return Found(rows, list(fresh), codes[words.codes], (words.dictionary, row_of_code))
+
+    def find_keys(self, keys: list[str]) -> Found:
+        """Look up different words that are keys; changes nothing."""
+        fresh: dict[str, int] = {}
+        rows = np.array([self._row(key, fresh) for key in keys], np.int64)
+        return Found(rows, list(fresh), np.arange(len(keys), dtype=np.int32))
+
+    def add(self, found: Found) -> IntArray:
+        """Add the new words of what was found last, and return the rows of all that was found."""
+        self._row_of.update(zip(found.fresh, range(len(self), len(self) + len(found.fresh))))
+        if found.dictionary:
+            self._dictionary = found.dictionary
+        return found.rows
+
+    def _row(self, word: str, fresh: dict[str, int]) -> int:
+        # A key is its own key, so most words are found as they are written.
+        row = self._row_of.get(word)
+        if row is not None:
+            return row
+        key = self._rule.key(word)
+        row = self._row_of.get(key)
+        return fresh.setdefault(key, len(self) + len(fresh)) if row is None else row
+
+    def _remembered(self, dictionary: pa.Array) -> IntArray:
+        """Rows of the words of a dictionary, as far as known: batches often share theirs."""
+        if self._dictionary is not None:
+            known, rows = self._dictionary
+            if known.equals(dictionary):
+                return rows.copy()
+        return np.full(len(dictionary), -1, np.int64)
