@@ -179,7 +179,7 @@ class InfluenceAccumulator:
         widths = terms.widths()
         most = int(np.diff(pairs.starts).max())
         reach = {
-            name: bound * most * 2.0 ** BITS[name] + most for name, bound in terms.bounds().items()
+            name: bound * most * 2.0 ** BITS[name] + most for name, bound in terms.bounds.items()
         }
         if not self._within(reach):
             self._carry()
@@ -240,7 +240,9 @@ class InfluenceAccumulator:
         for limbs in self._sums.values():
             for start in range(0, len(limbs.high), _CARRIED_ROWS):
                 rows = slice(start, start + _CARRIED_ROWS)
-                limbs.high[rows], limbs.low[rows] = carried(Limbs(limbs.high[rows], limbs.low[rows]))
+                limbs.high[rows], limbs.low[rows] = carried(
+                    Limbs(limbs.high[rows], limbs.low[rows])
+                )
         self._measure()
 
     def _measure(self) -> None:
@@ -279,7 +281,7 @@ class InfluenceAccumulator:
 
 
 def _counts(pairs: Pairs) -> IntArray:
-    """sum n, sum n^2 and number of texts of each word, (words, 3)."""
+    """Sums of n and n^2 and number of texts of each word, (words, 3)."""
     occurrences, starts = pairs.occurrences, pairs.starts
     return np.column_stack(
         [

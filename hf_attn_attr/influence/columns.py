@@ -7,6 +7,7 @@ counted from `first_row`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ ProblemType = Literal["single_label_classification", "multi_label_classification
 ATTENTION_TOLERANCE = 1e-5
 PROBABILITY_TOLERANCE = 1e-4
 
+_LOOKED_AT = 2**16  # numbers at a time, few enough to be looked at twice in the processor's cache
 _UNREADABLE = (pa.ArrowException, TypeError, ValueError)
 
 
@@ -58,6 +60,13 @@ class Words:
     def row_of(self, position: int) -> int:
         """Number of the text that owns the word at `position`."""
         return self.first_row + int(np.searchsorted(self.offsets, position, side="right")) - 1
+
+
+class Numbers(NamedTuple):
+    """A column of finite numbers: the numbers, and the largest size of one."""
+
+    values: NDArray[Any]
+    largest: float
 
 
 class _Ragged(NamedTuple):
@@ -117,7 +126,7 @@ def read_attention(batch: Batch, words: Words) -> FloatArray | None:
     if words.lengths.any():  # a method without attention leaves null where there are no words too
         _require_filled(ragged, "attention", words.first_row)
     _require_lengths(ragged, words, words.lengths, "attention", "one number per word")
-    weights = _finite(ragged, "attention", words.first_row).astype(np.float64)
+    weights = _finite(ragged, "attention", words.first_row).values.astype(np.float64)
     if weights.size and weights.min() < 0:
         position = int(np.argmin(weights))
         raise InvalidInputError(
@@ -131,7 +140,7 @@ def read_attention(batch: Batch, words: Words) -> FloatArray | None:
     return weights
 
 
-def read_attribution(batch: Batch, name: str, words: Words, n_labels: int) -> NDArray[Any] | None:
+def read_attribution(batch: Batch, name: str, words: Words, n_labels: int) -> Numbers | None:
     """The column `name` (`attribution` or `attribution_context`), (words, n_labels).
 
     Returns:
@@ -159,7 +168,8 @@ def read_attribution(batch: Batch, name: str, words: Words, n_labels: int) -> ND
         )
     expected = words.lengths * n_labels
     _require_lengths(ragged, words, expected, name, f"one number per word and class ({n_labels})")
-    return _finite(ragged, name, words.first_row).reshape(-1, n_labels)
+    values, largest = _finite(ragged, name, words.first_row)
+    return Numbers(values.reshape(-1, n_labels), largest)
 
 
 def read_probabilities(
@@ -180,7 +190,8 @@ def read_probabilities(
     _require_filled(ragged, name, words.first_row)
     expected = np.full(len(words.lengths), n_labels)
     _require_lengths(ragged, words, expected, name, "one number per class")
-    numbers = _finite(ragged, name, words.first_row).astype(np.float64).reshape(-1, n_labels)
+    values = _finite(ragged, name, words.first_row).values
+    numbers = values.astype(np.float64).reshape(-1, n_labels)
     if numbers.size and (numbers.min() < 0 or numbers.max() > 1):
         row = int(np.argmax(((numbers < 0) | (numbers > 1)).any(axis=1)))
         raise InvalidInputError(
@@ -315,17 +326,22 @@ def _unequal_columns(name: str, found: int, expected: int) -> InvalidInputError:
     )
 
 
-def _finite(ragged: _Ragged, name: str, first_row: int) -> NDArray[Any]:
+def _finite(ragged: _Ragged, name: str, first_row: int) -> Numbers:
     values = ragged.values.to_numpy(zero_copy_only=False)
-    # Whatever is not finite shows in one of the two, and neither takes memory.
-    if not np.isfinite([values.max(initial=0), values.min(initial=0)]).all():
-        position = int(np.argmin(np.isfinite(values)))
-        row = first_row + int(np.searchsorted(ragged.offsets, position, side="right")) - 1
-        raise NonFiniteError(
-            f"Row {row} of {name} holds {values[position]}; wanted finite numbers. "
-            "Look for overflow in the model (half precision?) and extract again."
-        )
-    return values
+    largest = 0.0
+    for start in range(0, len(values), _LOOKED_AT):
+        part = values[start : start + _LOOKED_AT]
+        # Whatever is not finite shows in one of the two, and neither takes memory.
+        most, least = float(part.max()), float(part.min())
+        if not (isfinite(most) and isfinite(least)):
+            position = start + int(np.argmin(np.isfinite(part)))
+            row = first_row + int(np.searchsorted(ragged.offsets, position, side="right")) - 1
+            raise NonFiniteError(
+                f"Row {row} of {name} holds {values[position]}; wanted finite numbers. "
+                "Look for overflow in the model (half precision?) and extract again."
+            )
+        largest = max(largest, most, -least)
+    return Numbers(values, largest)
 
 
 def _require_unit_sums(sums: FloatArray, rows: NDArray[Any], name: str, tolerance: float) -> None:

@@ -17,9 +17,9 @@ from .grouping import group_words
 from .matrix import InfluenceMatrix
 from .words import Normalization, WordRule
 
-# Small enough that the numbers of a batch stay in the processor's cache, large enough that the
-# steps taken once per batch do not show.
-BATCH_SIZE = 2_000
+# Large enough that what is done once per word of a batch does not show, small enough that a batch
+# is small beside the sums.
+BATCH_SIZE = 10_000
 
 _COLUMNS = ("words", "attention", "attribution", "probabilities", "prediction")
 

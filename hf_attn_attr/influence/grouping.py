@@ -93,9 +93,7 @@ def group_words(words: Words, rule: WordRule) -> tuple[list[str], Pairs]:
     ids: dict[str, int] = {}
     used = np.flatnonzero(words.used())
     id_of = np.zeros(len(words.dictionary), np.int32)
-    id_of[used] = [
-        ids.setdefault(rule.key(word), len(ids)) for word in words.dictionary.take(used).to_pylist()
-    ]
+    id_of[used] = [ids.setdefault(key, len(ids)) for key in rule.keys(words.dictionary.take(used))]
     return list(ids), pairs_of(id_of[words.codes], words.offsets)
 
 

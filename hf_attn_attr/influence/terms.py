@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from hf_attn_attr.errors import InvalidInputError
 
 from .columns import (
     Batch,
+    Numbers,
     ProblemType,
     Words,
     read_attention,
@@ -32,14 +33,14 @@ class Columns:
 
     Attributes:
         attention: Float64 (positions,).
-        attribution: (positions, attributed classes), of the type of the column.
+        attribution: (positions, attributed classes).
         context: Likewise.
         probabilities: Float64 (texts, labels).
     """
 
     attention: FloatArray | None
-    attribution: NDArray[Any] | None
-    context: NDArray[Any] | None
+    attribution: Numbers | None
+    context: Numbers | None
     probabilities: FloatArray | None
 
     def names(self) -> set[str]:
@@ -90,6 +91,9 @@ class Terms:
         n_labels: Columns of a sum per class.
         classes: Where the attributed classes stand among the labels, if not all are attributed.
         centred: Whether attributions are centred over the classes.
+
+    Attributes:
+        bounds: A number for each sum that none of its terms is larger than in size.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class Terms:
             per_text = [np.ones((len(lengths), 1)), lengths[:, None].astype(np.float64)]
             per_text += [] if columns.probabilities is None else [columns.probabilities]
             self._per_text = np.hstack(per_text)
+        self.bounds = self._bounds()
 
     def widths(self) -> dict[str, int]:
         """Columns of each sum."""
@@ -120,22 +125,22 @@ class Terms:
         names = self._columns.names()
         return {name: 1 if name in per_word else self._n_labels for name in BITS if name in names}
 
-    def bounds(self) -> dict[str, float]:
-        """A number for each sum that none of its terms is larger than in size."""
+    def _bounds(self) -> dict[str, float]:
         bounds: dict[str, float] = {}
         if self._columns.attention is not None:
-            bound = self._mass.max(initial=0.0) * max(self._per_text.max(), 1.0)
+            bound = self._mass.max() * max(self._per_text.max(), 1.0)
             bounds |= dict.fromkeys(("attention", "relative_attention", "joint"), float(bound))
-        most = int(self._occurrences.max(initial=1))
+        most = int(self._occurrences.max())
+        per_total = most * (2 if self._centred else 1)
         if self._columns.attribution is not None:
-            total = self._largest(self._columns.attribution, most)
+            total = self._columns.attribution.largest * per_total
             bounds |= {
                 "attribution": total,
                 "attribution_squared": total * total,
                 "attribution_times_count": total * most,
             }
         if self._columns.context is not None:
-            bounds["attribution_context"] = self._largest(self._columns.context, most)
+            bounds["attribution_context"] = self._columns.context.largest * per_total
         return {name: bounds[name] * _SLACK for name in self.widths()}
 
     def add_to(self, sums: dict[str, Limbs], rows: IntArray) -> None:
@@ -145,16 +150,10 @@ class Terms:
             InvalidInputError: If a sum could leave the range of the grid. It cannot if the bound
                 times the pairs of a word is within it.
         """
-        bounds = self.bounds()
         for block in self._pairs.blocks(self._n_labels):
-            targets = rows[block.words]
-
-            def add(name: str, values: FloatArray, block=block, targets=targets) -> None:
-                total = sum_groups(values, block.groups, BITS[name], bounds[name])
-                _add_rows(sums[name], targets, total)
-
+            add = partial(self._add, sums, block, rows[block.words])
             if self._columns.attention is not None:
-                self._add_attention(sums, bounds["attention"], block, targets)
+                self._add_attention(sums, block, rows[block.words])
             if self._columns.attribution is not None:
                 totals = self._totals(self._columns.attribution, block.pairs)
                 add("attribution", totals)
@@ -164,22 +163,29 @@ class Terms:
             if self._columns.context is not None:
                 add("attribution_context", self._totals(self._columns.context, block.pairs))
 
-    def _add_attention(
-        self, sums: dict[str, Limbs], bound: float, block: Block, targets: IntArray
+    def _add(
+        self, sums: dict[str, Limbs], block: Block, rows: IntArray, name: str, values: FloatArray
     ) -> None:
+        _add_rows(sums[name], rows, sum_groups(values, block.groups, BITS[name], self.bounds[name]))
+
+    def _add_attention(self, sums: dict[str, Limbs], block: Block, rows: IntArray) -> None:
         values = self._per_text.take(self._pairs.text[block.pairs], axis=0)
         values *= self._mass[block.pairs, None]
-        total = sum_groups(values, block.groups, BITS["joint"], bound)
-        columns = {"attention": slice(1), "relative_attention": slice(1, 2), "joint": slice(2, None)}
-        for name, which in columns.items():
+        total = sum_groups(values, block.groups, BITS["joint"], self.bounds["attention"])
+        places = {
+            "attention": slice(1),
+            "relative_attention": slice(1, 2),
+            "joint": slice(2, None),
+        }
+        for name, which in places.items():
             if name in sums:
-                _add_rows(sums[name], targets, Limbs(*(limb[:, which] for limb in total)))
+                _add_rows(sums[name], rows, Limbs(*(limb[:, which] for limb in total)))
 
-    def _totals(self, values: NDArray[Any], pairs: slice) -> FloatArray:
-        """Totals of each pair over its occurrences, (pairs, labels); 0 for labels not attributed."""
+    def _totals(self, numbers: Numbers, pairs: slice) -> FloatArray:
+        """Totals of each pair over its occurrences, (pairs, labels); 0 if not attributed."""
         bounds = self._pairs.boundaries[pairs.start : pairs.stop + 1]
         order = self._pairs.order[bounds[0] : bounds[-1]]
-        totals = values.take(order, axis=0).astype(np.float64)
+        totals = numbers.values.take(order, axis=0).astype(np.float64)
         if len(order) > len(bounds) - 1:
             places = np.arange(len(order), dtype=order.dtype)
             totals = ones(places, bounds - bounds[0], len(order)) @ totals
@@ -188,13 +194,22 @@ class Terms:
             every[:, self._classes] = totals
             return every
         if self._centred:
-            # Class by class, because the order in which numpy sums rows depends on the batch.
-            totals -= (reduce(np.add, totals.T) / totals.shape[1])[:, None]
+            totals -= (_sum_rows(totals) / totals.shape[1])[:, None]
         return totals
 
-    def _largest(self, values: NDArray[Any], most: int) -> float:
-        largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
-        return largest * most * (2 if self._centred else 1)
+
+def _sum_rows(values: FloatArray) -> FloatArray:
+    """Sums of rows, from left to right: the order in which numpy sums them depends on the batch."""
+    full = csr_array((values.ravel(), *_all_places(*values.shape)), shape=values.shape)
+    sums: FloatArray = np.asarray(full @ np.ones(values.shape[1]))
+    return sums
+
+
+@lru_cache(4)
+def _all_places(rows: int, columns: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Column of each number and start of each row in a matrix of which all places are filled."""
+    starts = np.arange(0, rows * columns + 1, columns, dtype=np.int32)
+    return np.tile(np.arange(columns, dtype=np.int32), rows), starts
 
 
 def _add_rows(sums: Limbs, rows: IntArray, more: Limbs) -> None:

@@ -1,6 +1,8 @@
 """Which row of the sums a word has."""
 
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -53,35 +55,33 @@ class Vocabulary:
         row_of_code = self._remembered(words.dictionary)
         used = words.used()
         unknown = np.flatnonzero(used & (row_of_code < 0))
-        fresh: dict[str, int] = {}
-        if len(unknown):
-            spellings = words.dictionary.take(unknown).to_pylist()
-            row_of_code[unknown] = [self._row(word, fresh) for word in spellings]
+        rows, fresh = self._rows(self._rule.keys(words.dictionary.take(unknown)))
+        row_of_code[unknown] = rows
         codes = np.zeros(len(used), np.int32)
-        rows, codes[used] = np.unique(row_of_code[used], return_inverse=True)
-        return Found(rows, list(fresh), codes[words.codes], (words.dictionary, row_of_code))
+        rows_used, codes[used] = np.unique(row_of_code[used], return_inverse=True)
+        of_positions = codes.take(words.codes)
+        return Found(rows_used, fresh, of_positions, (words.dictionary, row_of_code))
 
     def find_keys(self, keys: list[str]) -> Found:
         """Look up different words that are keys; changes nothing."""
-        fresh: dict[str, int] = {}
-        rows = np.array([self._row(key, fresh) for key in keys], np.int64)
-        return Found(rows, list(fresh), np.arange(len(keys), dtype=np.int32))
+        rows, fresh = self._rows(keys)
+        return Found(rows, fresh, np.arange(len(keys), dtype=np.int32))
 
     def add(self, found: Found) -> IntArray:
         """Add the new words of what was found last, and return the rows of all that was found."""
-        self._row_of.update(zip(found.fresh, range(len(self), len(self) + len(found.fresh))))
+        self._row_of.update(zip(found.fresh, count(len(self)), strict=False))
         if found.dictionary:
             self._dictionary = found.dictionary
         return found.rows
 
-    def _row(self, word: str, fresh: dict[str, int]) -> int:
-        # A key is its own key, so most words are found as they are written.
-        row = self._row_of.get(word)
-        if row is not None:
-            return row
-        key = self._rule.key(word)
-        row = self._row_of.get(key)
-        return fresh.setdefault(key, len(self) + len(fresh)) if row is None else row
+    def _rows(self, keys: list[str]) -> tuple[IntArray, list[str]]:
+        """Rows of keys, and which are new."""
+        known = self._row_of.get
+        rows = np.array([known(key, -1) for key in keys], np.int64)
+        fresh: defaultdict[str, int] = defaultdict(count(len(self)).__next__)
+        missing = np.flatnonzero(rows < 0)
+        rows[missing] = [fresh[keys[place]] for place in missing.tolist()]
+        return rows, list(fresh)
 
     def _remembered(self, dictionary: pa.Array) -> IntArray:
         """Rows of the words of a dictionary, as far as known: batches often share theirs."""

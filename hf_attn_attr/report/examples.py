@@ -115,7 +115,7 @@ def _striking(table: pa.Table, matrix: InfluenceMatrix, classes: list[int]) -> l
         if attribution is None:
             continue
         keys, pairs = group_words(words, rule)
-        totals = pairs.positions @ _centred(attribution, matrix, classes)
+        totals = pairs.positions @ _centred(attribution.values, matrix, classes)
         starts = pairs.starts
         index = {word: number for number, word in enumerate(keys)}
         for word, number in wanted:
@@ -166,7 +166,7 @@ def _arrays(
     if classes:
         attribution = read_attribution(table, "attribution", words, len(classes))
         if attribution is not None:
-            centred = _centred(attribution, matrix, classes)[kept]
+            centred = _centred(attribution.values, matrix, classes)[kept]
             steps["attribution"] = round_step(centred.reshape(-1))
             arrays["attribution"] = signed_steps(centred, steps["attribution"])
     for name, within in (("attention", kept), ("probabilities", None)):

@@ -21,7 +21,7 @@ from hf_attn_attr.influence.exact import to_float
 from hf_attn_attr.influence.totals import BITS, load_totals
 
 from .test_exact import on_grid
-from .texts import LABELS, accumulated, random_rows, take
+from .texts import LABELS, VOCABULARY, accumulated, random_rows, take
 
 TYPES = {
     "single_label_classification": LABELS,
@@ -165,6 +165,53 @@ def test_many_layouts_of_a_larger_corpus_give_the_same_bytes(folder):
         for part in parts[1:]:
             parts[0].merge(part)
         assert saved(parts[0], folder) == expected
+
+
+def test_blocks_that_cut_words_in_two_give_the_same_bytes(folder, monkeypatch):
+    rows = random_rows(6, 900, longest=12)
+    expected = saved(accumulated(rows), folder)
+    monkeypatch.setattr("hf_attn_attr.influence.grouping._BLOCK", 0)
+    assert saved(accumulated(rows), folder) == expected
+
+
+@given(seeds, st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_numbered_words_are_read_like_written_ones(folder, seed, lowercase):
+    rows = random_rows(seed, 12)
+    expected = saved(accumulated(rows, lowercase=lowercase), folder)
+    rng = np.random.default_rng(seed)
+    accumulator = InfluenceAccumulator(LABELS, lowercase=lowercase)
+    dictionary = ["unused", *rng.permutation(np.array(VOCABULARY, object))]
+    for part in (range(5), range(5, 9), range(9, 12)):
+        if part.start == 9:  # another dictionary, with a word it has twice
+            dictionary = [*reversed(dictionary), "the"]
+        words = [rows["words"][i] for i in part]
+        ids = [dictionary.index(word) for text in words for word in text]
+        coded = pa.DictionaryArray.from_arrays(pa.array(ids, pa.int32()), dictionary)
+        offsets = np.cumsum([0, *map(len, words)])
+        batch = take(rows, part) | {"words": pa.ListArray.from_arrays(offsets.tolist(), coded)}
+        accumulator.update(batch)
+    assert saved(accumulator, folder) == expected
+
+
+def test_sums_that_near_the_end_of_the_grid_are_added_exactly(tmp_path):
+    """A bound on a sum says too much; the sum itself decides, and a state says the same."""
+    row = {
+        "words": [["much", "much"], ["many"]],
+        "attention": [[0.5, 0.5], [1.0]],
+        "attribution": [[1.2e6, -1.2e6], [0.7e6]],
+        "probabilities": [None, None],
+    }
+    accumulator = accumulated(row, labels=("value",), problem_type="regression")
+    for _ in range(7):
+        accumulator.update(row)
+    parts = [accumulated(row, labels=("value",), problem_type="regression") for _ in range(8)]
+    for part in parts[1:]:
+        parts[0].merge(part)
+    assert saved(accumulator, tmp_path) == saved(parts[0], tmp_path)
+    matrix = accumulator.finalize()
+    assert matrix.mean[matrix.words.index("many"), 0] == 0.7e6
+    assert matrix.mean[matrix.words.index("much"), 0] == 0
 
 
 @given(seeds)
