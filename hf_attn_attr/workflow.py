@@ -119,7 +119,11 @@ def influence_of(
 
 
 def matrix_of(
-    extracted: Dataset, origin: dict[str, Any], *, lowercase: bool = True
+    extracted: Dataset,
+    origin: dict[str, Any],
+    *,
+    lowercase: bool = True,
+    max_words: int | None = None,
 ) -> InfluenceMatrix:
     """The fold, with what the data say beside it where the texts have the model's labels.
 
@@ -127,9 +131,14 @@ def matrix_of(
         extracted: Columns as `extract` writes them; gold labels, if any, in `label`.
         origin: As `facts` gives it.
         lowercase: Whether words that differ in case are one word.
+        max_words: As for `fold`.
     """
     matrix = fold(
-        extracted, lowercase=lowercase, provenance=origin, label_names=origin.get("labels")
+        extracted,
+        lowercase=lowercase,
+        provenance=origin,
+        label_names=origin.get("labels"),
+        max_words=max_words,
     )
     if set(feature_names((extracted.features or {}).get("label"))) != set(matrix.labels):
         return matrix

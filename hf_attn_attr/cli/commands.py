@@ -360,6 +360,10 @@ def fold(
     ],
     output: Output,
     case_sensitive: Annotated[bool, typer.Option(help="Keep words apart by case.")] = False,
+    max_words: Annotated[
+        int | None,
+        typer.Option(help="Tell this many words apart, the first to appear; count others as one."),
+    ] = None,
 ) -> None:
     """Fold columns into a matrix of word x class influence.
 
@@ -371,7 +375,7 @@ def fold(
         from ..workflow import matrix_of
 
         dataset, facts = load_columns(columns)
-        matrix = matrix_of(dataset, facts, lowercase=not case_sensitive)
+        matrix = matrix_of(dataset, facts, lowercase=not case_sensitive, max_words=max_words)
         matrix.save_pretrained(output)
     print_parts(
         f"{len(matrix.words)} words x {len(matrix.labels)} labels written to {output}/influence"

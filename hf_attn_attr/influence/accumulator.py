@@ -45,6 +45,10 @@ class InfluenceAccumulator:
         method: How the attributions were made; recorded, and only equal methods merge.
         classes: The labels that `attribution` has columns for, in model order, if not all; it is
             then centred already. Influence on the other labels is undefined.
+        max_words: Words that are told apart, the first to appear; it bounds the memory, at 16
+            bytes a word and label and sum. All words that appear later are counted as one word,
+            "[other words]". What is kept is exact, but which words are kept depends on the order
+            of the texts, and folds that kept different words do not merge.
 
     Raises:
         InvalidInputError: If labels are missing, repeated or empty, their number does not fit the
@@ -60,6 +64,7 @@ class InfluenceAccumulator:
         normalization: Normalization | None = "NFC",
         method: str = "contribution",
         classes: Sequence[str] | None = None,
+        max_words: int | None = None,
     ) -> None:
         _check_labels(labels, problem_type)
         _check_classes(classes, labels)
@@ -68,7 +73,10 @@ class InfluenceAccumulator:
         self.word_rule = WordRule(lowercase, normalization)
         self.method = method
         self.classes = None if classes is None else tuple(classes)
-        self._vocabulary = Vocabulary(self.word_rule)
+        if max_words is not None and max_words < 1:
+            raise InvalidInputError(f"max_words is {max_words}; pass a number from 1 on, or None.")
+        self.max_words = max_words
+        self._vocabulary = Vocabulary(self.word_rule, max_words)
         self._counts: IntArray = np.zeros((0, 3), np.int64)
         self._sums: dict[str, Limbs] = {}
         self._reach: dict[str, float] = {}  # no upper limb is larger, carried or not
@@ -123,7 +131,7 @@ class InfluenceAccumulator:
 
         Raises:
             IncompatibleError: If the two differ in labels, problem type, word rule, method, or in
-                which columns were filled.
+                which columns were filled, or under max_words kept different words.
             InvalidInputError: If `other` is this accumulator: every text would count twice.
         """
         if other is self:
@@ -137,6 +145,12 @@ class InfluenceAccumulator:
             raise IncompatibleError(
                 f"This accumulator has {sorted(self._sums)} but the other {sorted(other._sums)}. "
                 "Merge only folds of texts extracted with the same method."
+            )
+        if not self._vocabulary.agrees_with(other._vocabulary):
+            raise IncompatibleError(
+                f"With max_words={self.max_words} the two folds kept different words, and what one "
+                "counts as other words cannot be taken apart. Raise max_words, or fold all texts "
+                "in one accumulator."
             )
         self._add(other._totals())
 
@@ -277,6 +291,7 @@ class InfluenceAccumulator:
             "word_rule": self.word_rule.describe(),
             "method": self.method,
             **({} if self.classes is None else {"classes": list(self.classes)}),
+            **({} if self.max_words is None else {"max_words": self.max_words}),
         }
 
 

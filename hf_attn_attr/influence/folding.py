@@ -25,7 +25,7 @@ _COLUMNS = ("words", "attention", "attribution", "probabilities", "prediction")
 
 
 class ExtractedDataset(Protocol):
-    """What is used of a `datasets.Dataset`."""
+    """What is used of a `datasets.Dataset` or `IterableDataset`."""
 
     @property
     def features(self) -> Any:
@@ -50,11 +50,13 @@ def fold(
     provenance: Mapping[str, Any] | None = None,
     label_names: Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
+    max_words: int | None = None,
 ) -> InfluenceMatrix:
     """The influence matrix of an extracted dataset.
 
     Args:
-        dataset: Columns as `extract` writes them; selected, shuffled or filtered at will.
+        dataset: Columns as `extract` writes them; selected, shuffled or filtered at will. An
+            `IterableDataset` is read as it comes, a batch at a time.
         lowercase: Whether words that differ in case are one word.
         normalization: Unicode normal form under which words are compared, or None.
         provenance: What the texts and the model were, plain JSON values, for the manifest; its
@@ -63,6 +65,7 @@ def fold(
             labels they were made for, if not all.
         label_names: For regression the name of the target; otherwise the labels expected.
         batch_size: Texts at a time; changes the speed, never the result.
+        max_words: Words that are told apart, the first to appear; see `InfluenceAccumulator`.
 
     Raises:
         NonFiniteError: If a number is NaN or infinite.
@@ -77,6 +80,7 @@ def fold(
         normalization=normalization,
         method=str((provenance or {}).get("method") or _method(dataset)),
         classes=(provenance or {}).get("classes"),
+        max_words=max_words,
     )
     for first_row, batch in batches(dataset, batch_size):
         accumulator.update(batch, first_row=first_row)

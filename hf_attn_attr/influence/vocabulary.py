@@ -31,20 +31,33 @@ class Found:
     dictionary: tuple[pa.Array, IntArray] | None = None
 
 
+OTHER = "[other words]"
+"""The word that all words beyond the cap are counted as."""
+
+
 class Vocabulary:
     """Rows of words, given in the order of their discovery.
 
     Args:
         rule: When two spellings are one word.
+        most: Words that get a row of their own; the words discovered later share that of `OTHER`.
     """
 
-    def __init__(self, rule: WordRule) -> None:
+    def __init__(self, rule: WordRule, most: int | None = None) -> None:
         self._rule = rule
+        self._most = most
         self._row_of: dict[str, int] = {}
         self._dictionary: tuple[pa.Array, IntArray] | None = None
 
     def __len__(self) -> int:
         return len(self._row_of)
+
+    def agrees_with(self, other: "Vocabulary") -> bool:
+        """Whether no word has a row in one of the two and is, or would be, counted as `OTHER`."""
+        mine, theirs = self._row_of.keys() - {OTHER}, other._row_of.keys() - {OTHER}
+        capped = OTHER in self._row_of or OTHER in other._row_of
+        too_many = self._most is not None and len(mine | theirs) > self._most
+        return mine == theirs or not (capped or too_many)
 
     def words(self) -> list[str]:
         """Keys of the words, in the order of their rows."""
@@ -80,7 +93,13 @@ class Vocabulary:
         rows = np.array([known(key, -1) for key in keys], np.int64)
         fresh: defaultdict[str, int] = defaultdict(count(len(self)).__next__)
         missing = np.flatnonzero(rows < 0)
-        rows[missing] = [fresh[keys[place]] for place in missing.tolist()]
+        room = len(keys) if self._most is None else self._most - len(self) + (OTHER in self._row_of)
+        for place in missing.tolist():
+            key = keys[place]
+            if key not in fresh and key != OTHER:
+                key = key if room > 0 else OTHER
+                room -= 1
+            rows[place] = known(key, -1) if key in self._row_of else fresh[key]
         return rows, list(fresh)
 
     def _remembered(self, dictionary: pa.Array) -> IntArray:

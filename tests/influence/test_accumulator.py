@@ -19,6 +19,7 @@ from hf_attn_attr.errors import (
 from hf_attn_attr.influence import InfluenceAccumulator, WordRule
 from hf_attn_attr.influence.exact import to_float
 from hf_attn_attr.influence.totals import BITS, load_totals
+from hf_attn_attr.influence.vocabulary import OTHER
 
 from .test_exact import on_grid
 from .texts import LABELS, VOCABULARY, accumulated, random_rows, take
@@ -550,6 +551,59 @@ def test_some_classes_are_kept_apart_merged_and_saved(tmp_path):
         parts[0].merge(accumulated(rows, problem_type="multi_label_classification"))
     with pytest.raises(InvalidInputError, match="in their order"):
         InfluenceAccumulator(["joy", "fear"], classes=["fear", "joy"])
+
+
+def capped(rows, most, kept):
+    """The rows with every word but the first `most` to appear written as the other words."""
+    for word in (word.lower() for text in rows["words"] for word in text):
+        if len(kept) < most and word not in kept:
+            kept.append(word)
+    named = [[w.lower() if w.lower() in kept else OTHER for w in text] for text in rows["words"]]
+    return rows | {"words": named}
+
+
+@given(seeds, st.integers(1, 12), st.integers(1, 20))
+@settings(max_examples=20, deadline=None)
+def test_words_beyond_the_cap_are_folded_as_one_word(folder, seed, most, batch):
+    rows = random_rows(seed, 20, vocabulary=[w for w in VOCABULARY if w.isascii()])
+    accumulator = InfluenceAccumulator(LABELS, max_words=most)
+    for start in range(0, 20, batch):
+        accumulator.update(take(rows, range(start, min(start + batch, 20))))
+    saved(accumulator, folder)
+    loaded = InfluenceAccumulator.load(folder / "state.safetensors")
+    matrix, expected = loaded.finalize(), accumulated(capped(rows, most, [])).finalize()
+    assert matrix.words == expected.words
+    assert set(matrix.words) - {OTHER} <= {w.lower() for t in rows["words"] for w in t}
+    assert len(set(matrix.words) - {OTHER}) <= most
+    assert matrix.manifest["max_words"] == most
+    for name in ("count", "influence", "lower_bound", "joint"):
+        assert getattr(matrix, name).tobytes() == getattr(expected, name).tobytes()
+
+
+def test_capped_folds_merge_where_they_kept_the_same_words(tmp_path):
+    rows = random_rows(3, 30, vocabulary=["a", "b", "c", "d"])
+    whole = accumulated(rows, max_words=2)
+    kept = [word for word in whole.finalize().words if word != OTHER]
+    with pytest.raises(IncompatibleError, match="kept different words"):
+        accumulated(random_rows(3, 30, vocabulary=["x", "y", "z"]), max_words=2).merge(whole)
+    # The words both know come first in either part.
+    seeded = {
+        "words": [kept],
+        "attention": [[0.5, 0.5]],
+        "attribution": [[0.0] * 6],
+        "attribution_context": [[0.0] * 6],
+        "probabilities": [[1.0, 0.0, 0.0]],
+    }
+    expected = accumulated(seeded, max_words=2)
+    expected.update(rows)
+    expected.update(seeded)
+    parts = [accumulated(seeded, max_words=2) for _ in range(2)]
+    parts[0].update(take(rows, range(11)))
+    parts[1].update(take(rows, range(11, 30)))
+    parts[0].merge(parts[1])
+    assert saved(parts[0], tmp_path) == saved(expected, tmp_path)
+    with pytest.raises(InvalidInputError, match="max_words is 0"):
+        InfluenceAccumulator(LABELS, max_words=0)
 
 
 def test_without_attention_and_attribution_there_is_nothing_to_fold():
