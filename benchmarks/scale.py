@@ -75,7 +75,7 @@ def long_fold(n_words: int, max_words: int) -> dict[str, Any]:
         "max_words": max_words,
         "other_words": int(matrix.count[other]),
         "words_counted": int(matrix.count.sum()),
-        "nanoseconds_per_word": slope * 1e9,
+        "nanoseconds_per_word": float(slope) * 1e9,
         "r_squared": float(1 - left.var() / y.var()),
         "largest_residual": float(np.abs(left).max() / y[-1]),
         "peak_mib": watch.peak - before,
