@@ -21,8 +21,8 @@ def fold() -> str:
     return (
         "The fold alone, million words a second of one core (`benchmarks/fold.py`). J is the joint "
         "with its counts and all checks; whole is everything a matrix needs. scipy's product and "
-        "the group-bys compute J in float64, unchecked, from numbered words; they round, and "
-        "are faster where classes are few:\n\n"
+        "the group-bys compute J in float64, unchecked, from numbered words; they round, so "
+        "that the last digits depend on the order of the texts:\n\n"
         + table(["fold", *(f"{c} classes" for c in classes)], rows)
         + f"\n\nMiB of memory at the most, beside what the accumulator holds: {memory}."
     )
@@ -38,8 +38,8 @@ def scale() -> str:
     return (
         f"{long['words'] / 1e6:.0f} million words of {result['vocabulary']:,} different ones, "
         f"{result['classes']} classes, everything folded under `max_words={long['max_words']:,}` "
-        f"(`benchmarks/scale.py`): {long['seconds']:.0f} CPU seconds, {long['peak_mib']:.0f} MiB at "
-        f"the most, {share:.0%} of the words counted as other words. Time grows linearly: "
+        f"(`benchmarks/scale.py`): {long['seconds']:.0f} CPU seconds, {long['peak_mib']:.0f} MiB "
+        f"at the most, {share:.0%} of the words counted as other words. Time grows linearly: "
         f"{long['nanoseconds_per_word']:.0f} ns a word, R² {long['r_squared']:.4f}, at most "
         f"{long['largest_residual']:.1%} off the line. {stream['texts']:,} texts "
         f"({stream['words'] / 1e6:.0f} million words) read as an `IterableDataset` without a cap, "

@@ -44,6 +44,7 @@ def run(
     config: Mapping[str, Any] | None = None,
     settings: TrainingSettings | None = None,
     columns: bool = False,
+    max_words: int | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> RunResult:
@@ -61,6 +62,7 @@ def run(
         config: As for `train`.
         settings: As for `train`.
         columns: Also save the attention and attribution columns.
+        max_words: As for `fold`.
         resume: As for `train`.
         progress: Show progress bars.
     """
@@ -81,7 +83,7 @@ def run(
     extractor = AttributionExtractor(trained.model, trained.tokenizer, method)
     extracted = extract_with(extractor, texts.dataset)
     origin = facts(extractor, texts, fold_on)
-    matrix = matrix_of(extracted, origin)
+    matrix = matrix_of(extracted, origin, max_words=max_words)
     # Saved together at the end: a run that fails leaves the folder's earlier results as they were.
     save_training(trained, Path(output_dir))
     matrix.save_pretrained(output_dir)
@@ -96,6 +98,7 @@ def influence_of(
     *,
     output_dir: str | Path,
     columns: bool = False,
+    max_words: int | None = None,
 ) -> tuple[Dataset, InfluenceMatrix]:
     """Extract attributions of texts with a model that is trained already, fold and save them.
 
@@ -105,13 +108,14 @@ def influence_of(
             data have to say of each word.
         output_dir: Folder for `influence/`.
         columns: Also save the attention and attribution columns.
+        max_words: As for `fold`.
 
     Returns:
         The texts with their columns, and the matrix.
     """
     extracted = extract_with(extractor, texts.dataset)
     origin = facts(extractor, texts, "other")
-    matrix = matrix_of(extracted, origin)
+    matrix = matrix_of(extracted, origin, max_words=max_words)
     matrix.save_pretrained(output_dir)
     if columns:
         save_columns(extracted, Path(output_dir), origin)

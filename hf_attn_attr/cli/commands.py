@@ -31,6 +31,7 @@ from .options import (
     LabelColumn,
     LabelMap,
     LearningRate,
+    MaxWords,
     Method,
     Model,
     Option,
@@ -149,6 +150,7 @@ def run(
     columns: Annotated[
         bool, typer.Option("--columns", help="Also save the attention and attribution columns.")
     ] = False,
+    max_words: MaxWords = None,
     k: Annotated[int, typer.Option("-k", help="Words to print for each class.")] = 10,
     json_: Json = False,
 ) -> None:
@@ -164,8 +166,9 @@ def run(
 
         given = {"--train": train, "--validation": validation, "--extra-train": extra_train}
         run_model(
-            model, texts, output, attribution, text_column, given, columns=columns, k=k, json_=json_
-        )
+            model, texts, output, attribution, text_column, given,
+            columns=columns, max_words=max_words, k=k, json_=json_,
+        )  # fmt: skip
         return
     if train is None or texts is not None or attribution != attribution_arguments():
         raise InvalidInputError(
@@ -196,6 +199,7 @@ def run(
             config=config,
             settings=settings,
             columns=columns,
+            max_words=max_words,
             resume=resume,
             progress=not json_,
         )
@@ -360,10 +364,7 @@ def fold(
     ],
     output: Output,
     case_sensitive: Annotated[bool, typer.Option(help="Keep words apart by case.")] = False,
-    max_words: Annotated[
-        int | None,
-        typer.Option(help="Tell this many words apart, the first to appear; count others as one."),
-    ] = None,
+    max_words: MaxWords = None,
 ) -> None:
     """Fold columns into a matrix of word x class influence.
 
