@@ -33,7 +33,7 @@ def scale() -> str:
     result = load("scale")
     if not result:
         return ""
-    long, stream = result["long"], result["stream"]
+    long, stream, free = result["long"], result["stream"], result["stream_without_cap"]
     share = long["other_words"] / long["words_counted"]
     return (
         f"{long['words'] / 1e6:.0f} million words of {result['vocabulary']:,} different ones, "
@@ -42,7 +42,8 @@ def scale() -> str:
         f"at the most, {share:.0%} of the words counted as other words. Time grows linearly: "
         f"{long['nanoseconds_per_word']:.0f} ns a word, R² {long['r_squared']:.4f}, at most "
         f"{long['largest_residual']:.1%} off the line. {stream['texts']:,} texts "
-        f"({stream['words'] / 1e6:.0f} million words) read as an `IterableDataset` without a cap, "
-        f"{stream['different_words']:,} different words discovered on the way: "
-        f"{stream['seconds']:.0f} s and {stream['peak_mib']:.0f} MiB, the matrix among them."
+        f"({stream['words'] / 1e6:.0f} million words) read as an `IterableDataset` and folded into a "
+        f"matrix: under the same cap {stream['seconds']:.0f} s and {stream['peak_mib']:,.0f} MiB; "
+        f"without one, {free['different_words']:,} words discovered on the way, "
+        f"{free['seconds']:.0f} s and {free['peak_mib']:,.0f} MiB."
     )
