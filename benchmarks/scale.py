@@ -6,8 +6,8 @@ Words by Zipf's law out of a vocabulary of 2 million, 6 classes, everything fold
 attributions and their moments), on one thread. The long fold gets a batch of 10,000 texts after the
 other, made as it goes, under a cap of 200,000 words; CPU time of the fold alone is noted every 5
 million words and a line is fitted through it. The stream is an `IterableDataset` of `datasets` over
-Arrow files, folded by `fold` into a matrix, under that cap and without. Memory is the largest anonymous memory of the process,
-above what it had before. Results go to `results/scale.json`.
+Arrow files, folded by `fold` into a matrix, under that cap and without. Memory is the largest
+anonymous memory of the process, above what it had before. Results go to `results/scale.json`.
 """
 
 import argparse
