@@ -42,8 +42,8 @@ def scale() -> str:
         f"at the most, {share:.0%} of the words counted as other words. Time grows linearly: "
         f"{long['nanoseconds_per_word']:.0f} ns a word, R² {long['r_squared']:.4f}, at most "
         f"{long['largest_residual']:.1%} off the line. {stream['texts']:,} texts "
-        f"({stream['words'] / 1e6:.0f} million words) read as an `IterableDataset` and folded into "
-        f"a matrix: under the same cap {stream['seconds']:.0f} s and {stream['peak_mib']:,.0f} MiB; "
+        f"({stream['words'] / 1e6:.0f} million words) read as an `IterableDataset` and "
+        f"folded into a matrix: under the same cap {stream['seconds']:.0f} s and {stream['peak_mib']:,.0f} MiB; "
         f"without one, {free['different_words']:,} words discovered on the way, "
         f"{free['seconds']:.0f} s and {free['peak_mib']:,.0f} MiB."
     )
