@@ -43,7 +43,8 @@ def scale() -> str:
         f"{long['nanoseconds_per_word']:.0f} ns a word, R² {long['r_squared']:.4f}, at most "
         f"{long['largest_residual']:.1%} off the line. {stream['texts']:,} texts "
         f"({stream['words'] / 1e6:.0f} million words) read as an `IterableDataset` and "
-        f"folded into a matrix: under the same cap {stream['seconds']:.0f} s and {stream['peak_mib']:,.0f} MiB; "
+        f"folded into a matrix: under the same cap {stream['seconds']:.0f} s "
+        f"and {stream['peak_mib']:,.0f} MiB; "
         f"without one, {free['different_words']:,} words discovered on the way, "
         f"{free['seconds']:.0f} s and {free['peak_mib']:,.0f} MiB."
     )
