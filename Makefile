@@ -76,6 +76,8 @@ quality: setup-test
 bench: setup-test
 	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/fold.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/unknown_words.py --data $(DATA)
 	$(BIN)/python benchmarks/interval_coverage.py --data $(DATA)
 	$(BIN)/python benchmarks/calibration.py --data $(DATA)

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import folding_cost
 from any_model import any_classifier, attribution_cost, evaluation_cost
 from common import load, spread, table
 from evidence import calibration, coverage, stability
@@ -75,6 +76,8 @@ def results() -> str:
         rationales(),
         unknown_words(),
         startup(),
+        folding_cost.fold(),
+        folding_cost.scale(),
         report(),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -45,6 +45,7 @@ def run(
     config: Mapping[str, Any] | None = None,
     settings: TrainingSettings | None = None,
     columns: bool = False,
+    max_words: int | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> RunResult:
@@ -62,6 +63,7 @@ def run(
         config: As for `train`.
         settings: As for `train`.
         columns: Also save the attention and attribution columns.
+        max_words: As for `fold`.
         resume: As for `train`.
         progress: Show progress bars.
     """
@@ -82,7 +84,7 @@ def run(
     extractor = AttributionExtractor(trained.model, trained.tokenizer, method)
     extracted = extract_with(extractor, texts.dataset)
     origin = facts(extractor, texts, fold_on)
-    matrix = matrix_of(extracted, origin)
+    matrix = matrix_of(extracted, origin, max_words=max_words)
     # Saved together at the end: a run that fails leaves the folder's earlier results as they were.
     save_training(trained, Path(output_dir))
     matrix.save_pretrained(output_dir)
@@ -97,6 +99,7 @@ def influence_of(
     *,
     output_dir: str | Path,
     columns: bool = False,
+    max_words: int | None = None,
 ) -> tuple[Dataset, InfluenceMatrix]:
     """Extract attributions of texts with a model that is trained already, fold and save them.
 
@@ -106,6 +109,7 @@ def influence_of(
             data have to say of each word.
         output_dir: Folder for `influence/`.
         columns: Also save the attention and attribution columns.
+        max_words: As for `fold`.
 
     Returns:
         The texts with their columns, and the matrix.
@@ -116,7 +120,7 @@ def influence_of(
     check_writable(Path(output_dir))
     extracted = extract_with(extractor, texts.dataset)
     origin = facts(extractor, texts, "other")
-    matrix = matrix_of(extracted, origin)
+    matrix = matrix_of(extracted, origin, max_words=max_words)
     matrix.save_pretrained(output_dir)
     if columns:
         save_columns(extracted, Path(output_dir), origin)
@@ -124,7 +128,11 @@ def influence_of(
 
 
 def matrix_of(
-    extracted: Dataset, origin: dict[str, Any], *, lowercase: bool = True
+    extracted: Dataset,
+    origin: dict[str, Any],
+    *,
+    lowercase: bool = True,
+    max_words: int | None = None,
 ) -> InfluenceMatrix:
     """The fold, with what the data say beside it where the texts have the model's labels.
 
@@ -132,9 +140,14 @@ def matrix_of(
         extracted: Columns as `extract` writes them; gold labels, if any, in `label`.
         origin: As `facts` gives it.
         lowercase: Whether words that differ in case are one word.
+        max_words: As for `fold`.
     """
     matrix = fold(
-        extracted, lowercase=lowercase, provenance=origin, label_names=origin.get("labels")
+        extracted,
+        lowercase=lowercase,
+        provenance=origin,
+        label_names=origin.get("labels"),
+        max_words=max_words,
     )
     if set(feature_names((extracted.features or {}).get("label"))) != set(matrix.labels):
         return matrix

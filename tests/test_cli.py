@@ -320,6 +320,15 @@ def test_folding_saved_columns_gives_the_matrix_of_the_run(command, trained, tmp
         assert again.read_bytes() == (trained / "influence" / name).read_bytes()
 
 
+def test_a_capped_fold_counts_the_words_beyond(command, trained, tmp_path):
+    assert command("fold", trained, "-o", tmp_path, "--max-words", 5).status == 0
+    whole, capped = map(InfluenceMatrix.from_pretrained, (trained, tmp_path))
+    assert len(capped.words) == 6
+    assert "[other words]" in capped.words
+    assert capped.count.sum() == whole.count.sum()
+    assert "max_words is 0" in command("fold", trained, "-o", tmp_path, "--max-words", 0).err
+
+
 def test_extract_fold_top_and_word_answer_as_the_package_does(command, trained, tmp_path):
     texts = [("I am so happy today", "x"), ("so sad and so alone", "y"), (None, "y")]
     source = tmp_path / "new.csv"

@@ -22,6 +22,7 @@ def run_model(
     training: Mapping[str, str | None],
     *,
     columns: bool,
+    max_words: int | None,
     k: int,
     json_: bool,
 ) -> None:
@@ -42,7 +43,9 @@ def run_model(
         read = load_labelled(texts, text_column=text_column, require_labels=False)
         extractor = extractor_of(model, attribution)
         tell_cost(extractor, read)
-        extracted, matrix = influence_of(extractor, read, output_dir=output, columns=columns)
+        extracted, matrix = influence_of(
+            extractor, read, output_dir=output, columns=columns, max_words=max_words
+        )
         cut = sum(length > 0 for length in extracted["truncated"])
     facts = {
         "folder": str(output),

@@ -32,6 +32,7 @@ from .options import (
     LabelColumn,
     LabelMap,
     LearningRate,
+    MaxWords,
     Method,
     Model,
     Option,
@@ -153,6 +154,7 @@ def run(
     ] = False,
     dask: Dask = None,
     results: Results = None,
+    max_words: MaxWords = None,
     k: Annotated[int, typer.Option("-k", help="Words to print for each class.")] = 10,
     json_: Json = False,
 ) -> None:
@@ -181,8 +183,9 @@ def run(
 
         given = {"--train": train, "--validation": validation, "--extra-train": extra_train}
         run_model(
-            model, texts, output, attribution, text_column, given, columns=columns, k=k, json_=json_
-        )
+            model, texts, output, attribution, text_column, given,
+            columns=columns, max_words=max_words, k=k, json_=json_,
+        )  # fmt: skip
         return
     if train is None or texts is not None or attribution != attribution_arguments():
         raise InvalidInputError(
@@ -213,6 +216,7 @@ def run(
             config=config,
             settings=settings,
             columns=columns,
+            max_words=max_words,
             resume=resume,
             progress=not json_,
         )
@@ -401,6 +405,7 @@ def fold(
     ],
     output: Output,
     case_sensitive: Annotated[bool, typer.Option(help="Keep words apart by case.")] = False,
+    max_words: MaxWords = None,
 ) -> None:
     """Fold columns into a matrix of word x class influence.
 
@@ -414,7 +419,7 @@ def fold(
 
         check_writable(output)
         dataset, facts = load_columns(columns)
-        matrix = matrix_of(dataset, facts, lowercase=not case_sensitive)
+        matrix = matrix_of(dataset, facts, lowercase=not case_sensitive, max_words=max_words)
         matrix.save_pretrained(output)
     print_parts(
         f"{len(matrix.words)} words x {len(matrix.labels)} labels written to {output}/influence"

@@ -33,6 +33,10 @@ Model = Annotated[
     str | None,
     typer.Option(help="Train nothing: a classifier from the Hub or a folder, with --texts."),
 ]
+MaxWords = Annotated[
+    int | None,
+    typer.Option(help="Tell this many words apart, the first to appear; count others as one."),
+]
 Texts = Annotated[str | None, typer.Option(help="Texts to fold with --model; they need no labels.")]
 Method = Annotated[
     str,

@@ -1,6 +1,7 @@
 """What the numbers mean: from extracted columns to a word x class influence matrix.
 
-`columns` reads, `grouping` finds the words of each text, `accumulator` adds up (`exact`, `totals`),
+`columns` reads, `vocabulary` and `grouping` find the words of each text, `terms` says what they
+add, `accumulator` adds up (`exact`, `totals`),
 `estimation` turns totals into estimates (`statistics`), `matrix` answers questions, `storage` is
 the file format, `folding` reads whole datasets. `associating` asks the gold labels instead of the
 model (`gold`, `log_odds`, `exact_test`, `false_discovery`), `contrast` holds the two against each

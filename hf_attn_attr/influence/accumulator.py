@@ -2,31 +2,23 @@
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from functools import reduce
-from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from hf_attn_attr.errors import IncompatibleError, InvalidInputError
 from hf_attn_attr.files import sha256_of_file
 
-from .columns import (
-    Batch,
-    ProblemType,
-    read_attention,
-    read_attribution,
-    read_probabilities,
-    read_words,
-)
+from .columns import Batch, ProblemType, read_words
 from .estimation import estimate
-from .exact import FloatArray, IntArray, Limbs, add, sum_groups, zeros
-from .grouping import group_words
+from .exact import LIMIT, FloatArray, IntArray, Limbs, add, carried, sum_groups, zeros
+from .grouping import Pairs, pairs_of
 from .matrix import InfluenceMatrix
+from .terms import Terms, read_columns
 from .totals import BITS, Totals, damaged, load_totals, save_totals
+from .vocabulary import Found, Vocabulary
 from .words import Normalization, WordRule
 
 _N_LABELS = {
@@ -34,6 +26,9 @@ _N_LABELS = {
     "multi_label_classification": (1, math.inf),
     "regression": (1, 1),
 }
+
+
+_CARRIED_ROWS = 4096  # words at a time, so that carrying takes no memory worth speaking of
 
 
 class InfluenceAccumulator:
@@ -51,6 +46,10 @@ class InfluenceAccumulator:
         method: How the attributions were made; recorded, and only equal methods merge.
         classes: The labels that `attribution` has columns for, in model order, if not all; it is
             then centred already. Influence on the other labels is undefined.
+        max_words: Words that are told apart, the first to appear; it bounds the memory, at 16
+            bytes a word and label and sum. All words that appear later are counted as one word,
+            "[other words]". What is kept is exact, but which words are kept depends on the order
+            of the texts, and folds that kept different words do not merge.
 
     Raises:
         InvalidInputError: If labels are missing, repeated or empty, their number does not fit the
@@ -66,6 +65,7 @@ class InfluenceAccumulator:
         normalization: Normalization | None = "NFC",
         method: str = "contribution",
         classes: Sequence[str] | None = None,
+        max_words: int | None = None,
     ) -> None:
         _check_labels(labels, problem_type)
         _check_classes(classes, labels)
@@ -74,9 +74,13 @@ class InfluenceAccumulator:
         self.word_rule = WordRule(lowercase, normalization)
         self.method = method
         self.classes = None if classes is None else tuple(classes)
-        self._row_of: dict[str, int] = {}
+        if max_words is not None and max_words < 1:
+            raise InvalidInputError(f"max_words is {max_words}; pass a number from 1 on, or None.")
+        self.max_words = max_words
+        self._vocabulary = Vocabulary(self.word_rule, max_words)
         self._counts: IntArray = np.zeros((0, 3), np.int64)
         self._sums: dict[str, Limbs] = {}
+        self._reach: dict[str, float] = {}  # no upper limb is larger, carried or not
         self._class_sums = zeros((len(self.labels),))
         self._texts = 0
         self._empty_texts = 0
@@ -97,20 +101,40 @@ class InfluenceAccumulator:
             InvalidInputError: If columns are missing, do not fit each other or do not hold what
                 they should, or attributions come and go between batches.
         """
-        part = self._totals_of(batch, first_row)
-        if self._sums and part.sums and self._sums.keys() != part.sums.keys():
+        words = read_words(batch, first_row)
+        n_classes = len(self.classes or self.labels)
+        columns = read_columns(batch, words, len(self.labels), n_classes, self.problem_type)
+        if len(words.codes) and self._sums and self._sums.keys() != columns.names():
             raise InvalidInputError(
-                f"The batch from row {first_row} on fills {sorted(part.sums)}, the batches before "
-                f"filled {sorted(self._sums)}. Fold only texts extracted with the same method."
+                f"The batch from row {first_row} on fills {sorted(columns.names())}, the batches "
+                f"before filled {sorted(self._sums)}. Fold only texts extracted with the same "
+                "method."
             )
-        self._add(part)
+        class_sums = add(self._class_sums, self._sum_classes(columns.probabilities, words.lengths))
+        if len(words.codes):
+            found = self._vocabulary.find(words)
+            pairs = pairs_of(found.codes, words.offsets)
+            single = self.problem_type == "single_label_classification"
+            terms = Terms(
+                columns,
+                pairs,
+                words.lengths,
+                len(self.labels),
+                None if self.classes is None else [self.labels.index(c) for c in self.classes],
+                single and self.classes is None,
+            )
+            self._add_terms(terms, pairs, found)
+        self._class_sums = class_sums
+        texts = int((words.lengths > 0).sum())
+        self._texts += texts
+        self._empty_texts += len(words.lengths) - texts
 
     def merge(self, other: "InfluenceAccumulator") -> None:
         """Add the texts of `other`, which stays as it is.
 
         Raises:
             IncompatibleError: If the two differ in labels, problem type, word rule, method, or in
-                which columns were filled.
+                which columns were filled, or under max_words kept different words.
             InvalidInputError: If texts would count twice: `other` is this accumulator, was merged
                 already, was loaded from a file that was, or shares a part with this one.
         """
@@ -128,6 +152,12 @@ class InfluenceAccumulator:
             raise IncompatibleError(
                 f"This accumulator has {sorted(self._sums)} but the other {sorted(other._sums)}. "
                 "Merge only folds of texts extracted with the same method."
+            )
+        if not self._vocabulary.agrees_with(other._vocabulary):
+            raise IncompatibleError(
+                f"With max_words={self.max_words} the two folds kept different words, and what one "
+                "counts as other words cannot be taken apart. Raise max_words, or fold all texts "
+                "in one accumulator."
             )
         self._add(other._totals())
         self._parts |= other._parts
@@ -164,113 +194,102 @@ class InfluenceAccumulator:
         """
         return estimate(self._totals(), self._description(), dict(provenance or {}))
 
-    def _totals_of(self, batch: Batch, first_row: int) -> Totals:
-        n_labels = len(self.labels)
-        words = read_words(batch, first_row)
-        attention = read_attention(batch, words)
-        n_classes = len(self.classes or self.labels)
-        attribution = read_attribution(batch, "attribution", words, n_classes)
-        context = read_attribution(batch, "attribution_context", words, n_classes)
-        probabilities = read_probabilities(batch, words, n_labels, self.problem_type)
-        if context is not None and attribution is None:
-            raise InvalidInputError(
-                "The batch has attribution_context but no attribution. Pass both or neither."
-            )
-        if attention is None and attribution is None and words.lengths.any():
-            raise InvalidInputError(
-                f"The batch from row {first_row} on has neither attention nor attribution. Extract "
-                "it with any method."
-            )
-
-        pairs = group_words(words, self.word_rule)
-        occurrences = pairs.occurrences[:, None]
-        terms = {}
-        if attention is not None:
-            mass = pairs.positions @ attention[:, None]
-            terms["attention"] = mass
-            terms["relative_attention"] = mass * words.lengths[pairs.text][:, None]
-            if probabilities is not None:
-                terms["joint"] = mass * probabilities[pairs.text]
-        if attribution is not None:
-            totals = self._centred(pairs.positions @ attribution)
-            terms["attribution"] = totals
-            with np.errstate(over="ignore"):  # an infinite square is refused with the other sums
-                terms["attribution_squared"] = totals * totals
-            terms["attribution_times_count"] = totals * occurrences
-        if context is not None:
-            terms["attribution_context"] = self._centred(pairs.positions @ context)
-
-        with_words = words.lengths > 0
-        counts = np.hstack([occurrences, occurrences**2, np.ones_like(occurrences)])
-        return Totals(
-            words=pairs.words,
-            counts=(pairs.groups @ counts).astype(np.int64),
-            sums={
-                name: sum_groups(values, pairs.groups, BITS[name])
-                for name, values in terms.items()
-                if pairs.words
-            },
-            class_sums=self._sum_classes(probabilities, with_words),
-            texts=int(with_words.sum()),
-            empty_texts=int((~with_words).sum()),
-        )
-
-    def _centred(self, totals: FloatArray) -> FloatArray:
-        """Totals (pairs, labels), centred if they have to be; 0 for labels not attributed."""
-        if self.classes is not None:
-            every = np.zeros((len(totals), len(self.labels)))
-            every[:, [self.labels.index(name) for name in self.classes]] = totals
-            return every
-        if self.problem_type != "single_label_classification":
-            return totals
-        # Class by class, because the order in which numpy sums rows depends on the batch.
-        mean = reduce(np.add, totals.T) / totals.shape[1]
-        return totals - mean[:, None]
-
-    def _sum_classes(self, probabilities: FloatArray | None, counted: NDArray[np.bool_]) -> Limbs:
+    def _sum_classes(self, probabilities: FloatArray | None, lengths: IntArray) -> Limbs:
         if probabilities is None:
             return zeros((len(self.labels),))
-        everything = csr_array(counted[None, :].astype(np.float64))
-        total = sum_groups(probabilities, everything, BITS["joint"])
+        counted = csr_array((lengths > 0)[None, :].astype(np.float64))
+        total = sum_groups(probabilities, counted, BITS["joint"], 1.0)
         return Limbs(total.high[0], total.low[0])
+
+    def _add_terms(self, terms: Terms, pairs: Pairs, found: Found) -> None:
+        """Add the sums of a batch: everything that can fail comes before the first change."""
+        widths = terms.widths()
+        most = int(np.diff(pairs.starts).max())
+        reach = {
+            name: bound * most * 2.0 ** BITS[name] + most for name, bound in terms.bounds.items()
+        }
+        if not self._within(reach):
+            self._carry()
+        if self._within(reach):
+            rows = self._vocabulary.add(found)
+            self._reserve(len(self._vocabulary), widths)
+            terms.add_to(self._sums, rows)
+            for name, more in reach.items():
+                self._reach[name] = self._reach.get(name, 0.0) + more
+        else:  # it may still fit, which only the sums themselves tell
+            fresh = {name: zeros((len(found.rows), width)) for name, width in widths.items()}
+            terms.add_to(fresh, np.arange(len(found.rows)))
+            sums = self._sums_with(found.rows, {n: carried(limbs) for n, limbs in fresh.items()})
+            rows = self._vocabulary.add(found)
+            self._reserve(len(self._vocabulary), widths)
+            self._put(rows, sums)
+        self._counts[rows] += _counts(pairs)
+
+    def _within(self, reach: dict[str, float]) -> bool:
+        """Whether no sum can leave the range of the grid by adding up to `reach` upper steps."""
+        return all(self._reach.get(name, 0.0) + more < LIMIT for name, more in reach.items())
 
     def _add(self, part: Totals) -> None:
         """Add checked totals: everything that can fail comes before the first change."""
-        known = len(self._row_of)
-        fresh = (word for word in part.words if word not in self._row_of)
-        row_of = dict(zip(fresh, count(known), strict=False))
-        rows = np.array(
-            [self._row_of[w] if w in self._row_of else row_of[w] for w in part.words], np.int64
-        )
-        self._reserve(known + len(row_of), part.sums)
-        sums = {
-            name: add(Limbs(held.high[rows], held.low[rows]), part.sums[name])
-            for name, held in self._sums.items()
-            if part.sums
-        }
+        self._carry()
+        found = self._vocabulary.find_keys(part.words)
+        sums = self._sums_with(found.rows, part.sums)
         class_sums = add(self._class_sums, part.class_sums)
 
-        self._row_of |= row_of
+        rows = self._vocabulary.add(found)
+        self._reserve(len(self._vocabulary), {n: s.high.shape[1] for n, s in part.sums.items()})
+        self._put(rows, sums)
         self._counts[rows] += part.counts
-        for name, total in sums.items():
-            self._sums[name].high[rows] = total.high
-            self._sums[name].low[rows] = total.low
         self._class_sums = class_sums
         self._texts += part.texts
         self._empty_texts += part.empty_texts
 
-    def _reserve(self, rows: int, like: dict[str, Limbs]) -> None:
+    def _sums_with(self, rows: IntArray, part: dict[str, Limbs]) -> dict[str, Limbs]:
+        """The sums of `rows` with those of `part` added; rows that are not there yet are 0."""
+        known = rows < len(self._vocabulary)
+        total = {}
+        for name, more in part.items():
+            held = zeros(more.high.shape)
+            if name in self._sums:
+                for to, limb in zip(held, self._sums[name], strict=True):
+                    to[known] = limb[rows[known]]
+            total[name] = add(held, more)
+        return total
+
+    def _put(self, rows: IntArray, sums: dict[str, Limbs]) -> None:
+        for name, total in sums.items():
+            self._sums[name].high[rows] = total.high
+            self._sums[name].low[rows] = total.low
+        self._measure()
+
+    def _carry(self) -> None:
+        """Bring all sums into their unique form, and see how far they reach."""
+        for limbs in self._sums.values():
+            for start in range(0, len(limbs.high), _CARRIED_ROWS):
+                rows = slice(start, start + _CARRIED_ROWS)
+                limbs.high[rows], limbs.low[rows] = carried(
+                    Limbs(limbs.high[rows], limbs.low[rows])
+                )
+        self._measure()
+
+    def _measure(self) -> None:
+        self._reach = {
+            name: float(max(s.high.max(initial=0), -s.high.min(initial=0)))
+            for name, s in self._sums.items()
+        }
+
+    def _reserve(self, rows: int, widths: dict[str, int]) -> None:
         """Make room for `rows` words; unused rows are 0 and mean nothing."""
         self._counts = _grown(self._counts, rows)
-        columns = {name: limbs.high.shape[1] for name, limbs in (self._sums or like).items()}
-        for name, width in columns.items():
+        for name, width in widths.items():
             held = self._sums.get(name, zeros((0, width)))
             self._sums[name] = Limbs(_grown(held.high, rows), _grown(held.low, rows))
 
     def _totals(self) -> Totals:
-        used = len(self._row_of)
+        self._carry()
+        used = len(self._vocabulary)
         return Totals(
-            words=list(self._row_of),
+            words=self._vocabulary.words(),
             counts=self._counts[:used],
             sums={name: Limbs(s.high[:used], s.low[:used]) for name, s in self._sums.items()},
             class_sums=self._class_sums,
@@ -285,7 +304,20 @@ class InfluenceAccumulator:
             "word_rule": self.word_rule.describe(),
             "method": self.method,
             **({} if self.classes is None else {"classes": list(self.classes)}),
+            **({} if self.max_words is None else {"max_words": self.max_words}),
         }
+
+
+def _counts(pairs: Pairs) -> IntArray:
+    """Sums of n and n^2 and number of texts of each word, (words, 3)."""
+    occurrences, starts = pairs.occurrences, pairs.starts
+    return np.column_stack(
+        [
+            np.add.reduceat(occurrences, starts[:-1]),
+            np.add.reduceat(occurrences * occurrences, starts[:-1]),
+            np.diff(starts),
+        ]
+    )
 
 
 def _grown(array: IntArray, rows: int) -> IntArray:

@@ -57,12 +57,12 @@ def association(
     for first_row, batch in batches(dataset, batch_size):
         words = read_words(batch, first_row)
         gold = read_gold(batch[label_column], len(labels), first_row)
-        pairs = group_words(words, rule)
+        keys, pairs = group_words(words, rule)
         known = gold.known[pairs.text].astype(np.int64)[:, None]
         has = gold.has[pairs.text]
         occurrences = pairs.occurrences[:, None]
         values = np.hstack([known, known * occurrences, has, has * occurrences])
-        counts.add(pairs.words, (pairs.groups @ values).astype(np.int64))
+        counts.add(keys, (pairs.groups @ values).astype(np.int64))
         kept = gold.known & (words.lengths > 0)
         counts.texts += int(kept.sum())
         counts.labelled += gold.has[kept].sum(axis=0)

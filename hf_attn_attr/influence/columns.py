@@ -7,6 +7,7 @@ counted from `first_row`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ ProblemType = Literal["single_label_classification", "multi_label_classification
 ATTENTION_TOLERANCE = 1e-5
 PROBABILITY_TOLERANCE = 1e-4
 
+_LOOKED_AT = 2**16  # numbers at a time, few enough to be looked at twice in the processor's cache
 _UNREADABLE = (pa.ArrowException, TypeError, ValueError)
 
 
@@ -32,16 +34,23 @@ class Words:
     """The words of a batch of texts.
 
     Attributes:
-        distinct: The different words as written, in order of first appearance.
-        codes: Index into `distinct` of each word, int64 (words,).
+        dictionary: Words as written, strings. Those of a column that came with a dictionary are
+            that dictionary's: there may be more of them than the texts have.
+        codes: Index into `dictionary` of each word, int32 (words,).
         offsets: Text i owns the words offsets[i] to offsets[i + 1] - 1, int64 (texts + 1,).
         first_row: Number of the first text, for messages.
     """
 
-    distinct: list[str]
-    codes: IntArray
+    dictionary: pa.Array
+    codes: NDArray[np.int32]
     offsets: IntArray
     first_row: int = 0
+
+    def used(self) -> NDArray[np.bool_]:
+        """Which words of the dictionary the texts have, (dictionary,)."""
+        used = np.zeros(len(self.dictionary), bool)
+        used[self.codes] = True
+        return used
 
     @property
     def lengths(self) -> IntArray:
@@ -51,6 +60,13 @@ class Words:
     def row_of(self, position: int) -> int:
         """Number of the text that owns the word at `position`."""
         return self.first_row + int(np.searchsorted(self.offsets, position, side="right")) - 1
+
+
+class Numbers(NamedTuple):
+    """A column of finite numbers: the numbers, and the largest size of one."""
+
+    values: NDArray[Any]
+    largest: float
 
 
 class _Ragged(NamedTuple):
@@ -68,18 +84,22 @@ def read_words(batch: Batch, first_row: int = 0) -> Words:
     """
     ragged = _ragged(_column(batch, "words"), "words", first_row, _is_text, pa.string())
     _require_filled(ragged, "words", first_row)
-    encoded = ragged.values.dictionary_encode()
+    values = ragged.values
+    if not pa.types.is_dictionary(values.type) or values.dictionary.null_count:
+        values = values.dictionary_decode() if hasattr(values, "dictionary") else values
+        _require_values(ragged._replace(values=values), "words", first_row, pa.string())
+        values = values.dictionary_encode()
     words = Words(
-        distinct=encoded.dictionary.to_pylist(),
-        codes=encoded.indices.to_numpy().astype(np.int64),
+        dictionary=values.dictionary,
+        codes=values.indices.to_numpy().astype(np.int32, copy=False),
         offsets=ragged.offsets,
         first_row=first_row,
     )
-    if "" in words.distinct:
-        position = int(np.argmax(words.codes == words.distinct.index("")))
+    empty = words.codes == pc.index(words.dictionary, "").as_py()
+    if empty.any():
         raise InvalidInputError(
-            f"Row {words.row_of(position)} holds an empty word. Leave empty words out, "
-            "together with their attention and attribution."
+            f"Row {words.row_of(int(np.argmax(empty)))} holds an empty word. Leave empty words "
+            "out, together with their attention and attribution."
         )
     return words
 
@@ -106,7 +126,7 @@ def read_attention(batch: Batch, words: Words) -> FloatArray | None:
     if words.lengths.any():  # a method without attention leaves null where there are no words too
         _require_filled(ragged, "attention", words.first_row)
     _require_lengths(ragged, words, words.lengths, "attention", "one number per word")
-    weights = _finite(ragged, "attention", words.first_row)
+    weights = _finite(ragged, "attention", words.first_row).values.astype(np.float64)
     if weights.size and weights.min() < 0:
         position = int(np.argmin(weights))
         raise InvalidInputError(
@@ -120,11 +140,12 @@ def read_attention(batch: Batch, words: Words) -> FloatArray | None:
     return weights
 
 
-def read_attribution(batch: Batch, name: str, words: Words, n_labels: int) -> FloatArray | None:
-    """The column `name` (`attribution` or `attribution_context`), float64 (words, n_labels).
+def read_attribution(batch: Batch, name: str, words: Words, n_labels: int) -> Numbers | None:
+    """The column `name` (`attribution` or `attribution_context`), (words, n_labels).
 
     Returns:
-        The numbers, or None when the column is absent or no text with words has any.
+        The numbers, of the type of the column, or None when the column is absent or no text with
+        words has any.
 
     Raises:
         NonFiniteError: If a number is NaN or infinite.
@@ -147,7 +168,8 @@ def read_attribution(batch: Batch, name: str, words: Words, n_labels: int) -> Fl
         )
     expected = words.lengths * n_labels
     _require_lengths(ragged, words, expected, name, f"one number per word and class ({n_labels})")
-    return _finite(ragged, name, words.first_row).reshape(-1, n_labels)
+    values, largest = _finite(ragged, name, words.first_row)
+    return Numbers(values.reshape(-1, n_labels), largest)
 
 
 def read_probabilities(
@@ -168,10 +190,10 @@ def read_probabilities(
     _require_filled(ragged, name, words.first_row)
     expected = np.full(len(words.lengths), n_labels)
     _require_lengths(ragged, words, expected, name, "one number per class")
-    numbers = _finite(ragged, name, words.first_row).reshape(-1, n_labels)
-    outside = ((numbers < 0) | (numbers > 1)).any(axis=1)
-    if outside.any():
-        row = int(np.argmax(outside))
+    values = _finite(ragged, name, words.first_row).values
+    numbers = values.astype(np.float64).reshape(-1, n_labels)
+    if numbers.size and (numbers.min() < 0 or numbers.max() > 1):
+        row = int(np.argmax(((numbers < 0) | (numbers > 1)).any(axis=1)))
         raise InvalidInputError(
             f"Row {words.first_row + row} of probabilities holds {numbers[row].tolist()}; each "
             "must lie between 0 and 1. Write probabilities, not logits."
@@ -219,14 +241,10 @@ def _ragged(
     lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     filled = array.is_valid().to_numpy(zero_copy_only=False)
-    values = array.flatten()  # unlike .values, honours slices and null rows
-    if pa.types.is_dictionary(item):
-        values = values.dictionary_decode()
-    if values.null_count:
-        position = int(np.argmin(values.is_valid().to_numpy(zero_copy_only=False)))
-        row = first_row + int(np.searchsorted(offsets, position, side="right")) - 1
-        raise InvalidInputError(f"Row {row} of {name} holds a null; wanted {kind}.")
-    return _Ragged(values, offsets, filled)
+    # Unlike .values, .flatten honours slices and null rows.
+    ragged = _Ragged(array.flatten(), offsets, filled)
+    _require_values(ragged, name, first_row, kind)
+    return ragged
 
 
 def _arrow(column: Any, name: str, first_row: int) -> pa.Array:
@@ -272,6 +290,13 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
+def _require_values(ragged: _Ragged, name: str, first_row: int, kind: pa.DataType) -> None:
+    if ragged.values.null_count:
+        position = int(np.argmin(ragged.values.is_valid().to_numpy(zero_copy_only=False)))
+        row = first_row + int(np.searchsorted(ragged.offsets, position, side="right")) - 1
+        raise InvalidInputError(f"Row {row} of {name} holds a null; wanted {kind}.")
+
+
 def _require_filled(ragged: _Ragged, name: str, first_row: int) -> None:
     if not ragged.filled.all():
         row = first_row + int(np.argmin(ragged.filled))
@@ -301,17 +326,22 @@ def _unequal_columns(name: str, found: int, expected: int) -> InvalidInputError:
     )
 
 
-def _finite(ragged: _Ragged, name: str, first_row: int) -> FloatArray:
+def _finite(ragged: _Ragged, name: str, first_row: int) -> Numbers:
     values = ragged.values.to_numpy(zero_copy_only=False)
-    finite = np.isfinite(values)
-    if not finite.all():
-        position = int(np.argmin(finite))
-        row = first_row + int(np.searchsorted(ragged.offsets, position, side="right")) - 1
-        raise NonFiniteError(
-            f"Row {row} of {name} holds {values[position]}; wanted finite numbers. "
-            "Look for overflow in the model (half precision?) and extract again."
-        )
-    return values.astype(np.float64)
+    largest = 0.0
+    for start in range(0, len(values), _LOOKED_AT):
+        part = values[start : start + _LOOKED_AT]
+        # Whatever is not finite shows in one of the two, and neither takes memory.
+        most, least = float(part.max()), float(part.min())
+        if not (isfinite(most) and isfinite(least)):
+            position = start + int(np.argmin(np.isfinite(part)))
+            row = first_row + int(np.searchsorted(ragged.offsets, position, side="right")) - 1
+            raise NonFiniteError(
+                f"Row {row} of {name} holds {values[position]}; wanted finite numbers. "
+                "Look for overflow in the model (half precision?) and extract again."
+            )
+        largest = max(largest, most, -least)
+    return Numbers(values, largest)
 
 
 def _require_unit_sums(sums: FloatArray, rows: NDArray[Any], name: str, tolerance: float) -> None:

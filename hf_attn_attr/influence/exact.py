@@ -11,6 +11,7 @@ large sums at once, so a number is held in two, its *limbs*, on a grid of `bits`
 The range of `low` makes the two limbs of a total unique, so equal totals are equal bytes.
 """
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ FloatArray = NDArray[np.float64]
 
 LIMB_BITS = 30
 # Two limbs below the limit add up to less than 2^63, so int64 never wraps before the check sees it.
-_LIMIT = 2**62
+LIMIT = 2**62
 
 
 class Limbs(NamedTuple):
@@ -36,35 +37,57 @@ class Limbs(NamedTuple):
     low: IntArray
 
 
-def sum_groups(values: FloatArray, groups: "csr_array", bits: int) -> Limbs:
+def sum_groups(
+    values: FloatArray, groups: "csr_array", bits: int, bound: float = math.inf
+) -> Limbs:
     """Sums of rows of `values`, each number first rounded to a multiple of 2^-(bits + 30).
 
     Args:
         values: Numbers, (rows, columns).
         groups: Which rows make up each sum: float ones, (groups, rows).
         bits: Grid of the result; ties round to even.
+        bound: No number is larger in size than this, if known; it only saves looking.
 
     Returns:
-        Limbs (groups, columns).
+        Limbs (groups, columns), the lower ones not `carried`.
 
     Raises:
         InvalidInputError: If a value is not finite, or a sum could leave the range of the grid.
     """
+    longest = int(np.diff(groups.indptr).max(initial=1))
+    if bound == math.inf:
+        bound = max(values.max(initial=0.0), -values.min(initial=0.0))
+    if bound * longest >= 2.0 ** (51 - bits) or longest >= 2**20 or bound != bound:
+        return _sum_large(values, groups, bits, longest)
+    # Between 2^52 and 2^53 times the step, float64 holds the multiples of the step and no others:
+    # adding a number of that size rounds to them. Their sums are exact below 2^53 steps.
+    shift = 1.5 * 2.0 ** (52 - bits)
+    high = values + shift
+    high -= shift
+    high_sums = groups @ high
+    low = np.subtract(values, high, out=high)  # exact: no finer digits, at most half a step
+    shift *= 2.0**-LIMB_BITS
+    low += shift
+    low -= shift
+    low_sums = groups @ low
+    high_sums *= 2.0**bits
+    low_sums *= 2.0 ** (bits + LIMB_BITS)
+    return Limbs(high_sums.astype(np.int64), low_sums.astype(np.int64))
+
+
+def _sum_large(values: FloatArray, groups: "csr_array", bits: int, longest: int) -> Limbs:
+    """`sum_groups` of numbers whose upper limbs may add up to more than a float64 holds."""
     with np.errstate(over="ignore", invalid="ignore"):
         rest = values * 2.0**bits
     high = np.rint(rest)
-    longest = int(np.diff(groups.indptr).max(initial=1))
-    largest = max(high.max(initial=0.0), -high.min(initial=0.0)) * longest
-    _check(largest)
+    _check(max(high.max(initial=0.0), -high.min(initial=0.0)) * longest)
     # Exact: the difference has no finer digits than `rest` and is at most a half. Since
     # high * 2^30 is even, rounding the difference to even rounds the whole to even.
     rest -= high
     rest *= 2.0**LIMB_BITS
-    low = np.rint(rest, out=rest)
-    if largest < 2**53:  # float64 adds integers below 2^53 exactly, and three times as fast
-        return _carried((groups @ high).astype(np.int64), (groups @ low).astype(np.int64))
     integer_groups = groups.astype(np.int64)
-    return _carried(integer_groups @ high.astype(np.int64), (groups @ low).astype(np.int64))
+    low = np.rint(rest, out=rest).astype(np.int64)
+    return Limbs(integer_groups @ high.astype(np.int64), integer_groups @ low)
 
 
 def add(left: Limbs, right: Limbs) -> Limbs:
@@ -73,7 +96,7 @@ def add(left: Limbs, right: Limbs) -> Limbs:
     Raises:
         InvalidInputError: If a sum leaves the range of the grid.
     """
-    total = _carried(left.high + right.high, left.low + right.low)
+    total = carried(Limbs(left.high + right.high, left.low + right.low))
     _check(int(np.abs(total.high).max(initial=0)))
     return total
 
@@ -95,13 +118,14 @@ def zeros(shape: tuple[int, ...]) -> Limbs:
     return Limbs(np.zeros(shape, np.int64), np.zeros(shape, np.int64))
 
 
-def _carried(high: IntArray, low: IntArray) -> Limbs:
-    carry = (low + 2 ** (LIMB_BITS - 1)) >> LIMB_BITS
-    return Limbs(high + carry, low - (carry << LIMB_BITS))
+def carried(limbs: Limbs) -> Limbs:
+    """The same numbers in the one form in which -2^29 <= low < 2^29."""
+    carry = (limbs.low + 2 ** (LIMB_BITS - 1)) >> LIMB_BITS
+    return Limbs(limbs.high + carry, limbs.low - (carry << LIMB_BITS))
 
 
 def _check(largest: float) -> None:
-    if not largest < _LIMIT:  # also true of NaN
+    if not largest < LIMIT:  # also true of NaN
         raise InvalidInputError(
             "A total over the texts is too large to be kept exactly. Attributions beyond about a "
             "thousand per text come from an unscaled regression target or a broken model: rescale "

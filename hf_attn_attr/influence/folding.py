@@ -17,15 +17,15 @@ from .grouping import group_words
 from .matrix import InfluenceMatrix
 from .words import Normalization, WordRule
 
-# Small enough that the numbers of a batch stay in the processor's cache, large enough that the
-# steps taken once per batch do not show.
-BATCH_SIZE = 2_000
+# Large enough that what is done once per word of a batch does not show, small enough that a batch
+# is small beside the sums.
+BATCH_SIZE = 10_000
 
 _COLUMNS = ("words", "attention", "attribution", "probabilities", "prediction")
 
 
 class ExtractedDataset(Protocol):
-    """What is used of a `datasets.Dataset`."""
+    """What is used of a `datasets.Dataset` or `IterableDataset`."""
 
     @property
     def features(self) -> Any:
@@ -50,11 +50,13 @@ def fold(
     provenance: Mapping[str, Any] | None = None,
     label_names: Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
+    max_words: int | None = None,
 ) -> InfluenceMatrix:
     """The influence matrix of an extracted dataset.
 
     Args:
-        dataset: Columns as `extract` writes them; selected, shuffled or filtered at will.
+        dataset: Columns as `extract` writes them; selected, shuffled or filtered at will. An
+            `IterableDataset` is read as it comes, a batch at a time.
         lowercase: Whether words that differ in case are one word.
         normalization: Unicode normal form under which words are compared, or None.
         provenance: What the texts and the model were, plain JSON values, for the manifest; its
@@ -63,6 +65,7 @@ def fold(
             labels they were made for, if not all.
         label_names: For regression the name of the target; otherwise the labels expected.
         batch_size: Texts at a time; changes the speed, never the result.
+        max_words: Words that are told apart, the first to appear; see `InfluenceAccumulator`.
 
     Raises:
         NonFiniteError: If a number is NaN or infinite.
@@ -77,6 +80,7 @@ def fold(
         normalization=normalization,
         method=str((provenance or {}).get("method") or _method(dataset)),
         classes=(provenance or {}).get("classes"),
+        max_words=max_words,
     )
     for first_row, batch in batches(dataset, batch_size):
         accumulator.update(batch, first_row=first_row)
@@ -107,10 +111,10 @@ def attention_matrix(
     n_texts = 0
     for first_row, batch in batches(dataset, batch_size):
         words = read_words(batch, first_row)
-        pairs = group_words(words, rule)
-        rows = np.array([ids.setdefault(word, len(ids)) for word in pairs.words], np.int64)
+        keys, pairs = group_words(words, rule)
+        rows = np.array([ids.setdefault(word, len(ids)) for word in keys], np.int64)
         mass = pairs.positions @ _attention(batch, words)
-        parts.append((rows[pairs.word], pairs.text + first_row, mass))
+        parts.append((rows[pairs.word], pairs.text.astype(np.int64) + first_row, mass))
         n_texts += len(words.lengths)
 
     ordered = sorted(ids)

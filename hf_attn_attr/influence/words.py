@@ -4,6 +4,10 @@ import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from hf_attn_attr.errors import InvalidInputError
 
 Normalization = Literal["NFC", "NFKC"]
@@ -42,6 +46,14 @@ class WordRule:
         key = self._normalized(word)
         # Lower-casing can leave a decomposed letter ("H" + macron below has no capital of its own).
         return self._normalized(key.lower()) if self.lowercase else key
+
+    def keys(self, words: pa.Array) -> list[str]:
+        """The key of each of an Arrow array of words."""
+        ascii_ = pc.string_is_ascii(words)
+        keys: list[str] = (pc.ascii_lower(words) if self.lowercase else words).to_pylist()
+        for place in np.flatnonzero(~ascii_.to_numpy(zero_copy_only=False)).tolist():
+            keys[place] = self.key(words[place].as_py())
+        return keys
 
     def describe(self) -> dict[str, Any]:
         """The rule as plain values; `WordRule(**rule.describe()) == rule`."""

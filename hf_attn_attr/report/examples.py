@@ -114,10 +114,10 @@ def _striking(table: pa.Table, matrix: InfluenceMatrix, classes: list[int]) -> l
         attribution = read_attribution(batch, "attribution", words, len(classes))
         if attribution is None:
             continue
-        pairs = group_words(words, rule)
-        totals = pairs.positions @ _centred(attribution, matrix, classes)
-        starts = pairs.groups.indptr
-        index = {word: number for number, word in enumerate(pairs.words)}
+        keys, pairs = group_words(words, rule)
+        totals = pairs.positions @ _centred(attribution.values, matrix, classes)
+        starts = pairs.starts
+        index = {word: number for number, word in enumerate(keys)}
         for word, number in wanted:
             if word not in index:
                 continue
@@ -166,7 +166,7 @@ def _arrays(
     if classes:
         attribution = read_attribution(table, "attribution", words, len(classes))
         if attribution is not None:
-            centred = _centred(attribution, matrix, classes)[kept]
+            centred = _centred(attribution.values, matrix, classes)[kept]
             steps["attribution"] = round_step(centred.reshape(-1))
             arrays["attribution"] = signed_steps(centred, steps["attribution"])
     for name, within in (("attention", kept), ("probabilities", None)):
@@ -178,9 +178,10 @@ def _arrays(
 
 
 def _centred(
-    attribution: NDArray[np.float64], matrix: InfluenceMatrix, classes: list[int]
+    attribution: NDArray[Any], matrix: InfluenceMatrix, classes: list[int]
 ) -> NDArray[np.float64]:
     """Attributions as the matrix counts them: centred over the classes of a single-label model."""
+    attribution = attribution.astype(np.float64)
     single = matrix.manifest.get("problem_type") == "single_label_classification"
     if single and len(classes) == len(matrix.labels):
         return attribution - attribution.mean(axis=1, keepdims=True)

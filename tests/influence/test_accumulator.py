@@ -19,9 +19,10 @@ from hf_attn_attr.errors import (
 from hf_attn_attr.influence import InfluenceAccumulator, WordRule
 from hf_attn_attr.influence.exact import to_float
 from hf_attn_attr.influence.totals import BITS, load_totals
+from hf_attn_attr.influence.vocabulary import OTHER
 
 from .test_exact import on_grid
-from .texts import LABELS, accumulated, random_rows, take
+from .texts import LABELS, VOCABULARY, accumulated, random_rows, take
 
 TYPES = {
     "single_label_classification": LABELS,
@@ -165,6 +166,53 @@ def test_many_layouts_of_a_larger_corpus_give_the_same_bytes(folder):
         for part in parts[1:]:
             parts[0].merge(part)
         assert saved(parts[0], folder) == expected
+
+
+def test_blocks_that_cut_words_in_two_give_the_same_bytes(folder, monkeypatch):
+    rows = random_rows(6, 900, longest=12)
+    expected = saved(accumulated(rows), folder)
+    monkeypatch.setattr("hf_attn_attr.influence.grouping._BLOCK", 0)
+    assert saved(accumulated(rows), folder) == expected
+
+
+@given(seeds, st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_numbered_words_are_read_like_written_ones(folder, seed, lowercase):
+    rows = random_rows(seed, 12)
+    expected = saved(accumulated(rows, lowercase=lowercase), folder)
+    rng = np.random.default_rng(seed)
+    accumulator = InfluenceAccumulator(LABELS, lowercase=lowercase)
+    dictionary = ["unused", *rng.permutation(np.array(VOCABULARY, object))]
+    for part in (range(5), range(5, 9), range(9, 12)):
+        if part.start == 9:  # another dictionary, with a word it has twice
+            dictionary = [*reversed(dictionary), "the"]
+        words = [rows["words"][i] for i in part]
+        ids = [dictionary.index(word) for text in words for word in text]
+        coded = pa.DictionaryArray.from_arrays(pa.array(ids, pa.int32()), dictionary)
+        offsets = np.cumsum([0, *map(len, words)])
+        batch = take(rows, part) | {"words": pa.ListArray.from_arrays(offsets.tolist(), coded)}
+        accumulator.update(batch)
+    assert saved(accumulator, folder) == expected
+
+
+def test_sums_that_near_the_end_of_the_grid_are_added_exactly(tmp_path):
+    """A bound on a sum says too much; the sum itself decides, and a state says the same."""
+    row = {
+        "words": [["much", "much"], ["many"]],
+        "attention": [[0.5, 0.5], [1.0]],
+        "attribution": [[1.2e6, -1.2e6], [0.7e6]],
+        "probabilities": [None, None],
+    }
+    accumulator = accumulated(row, labels=("value",), problem_type="regression")
+    for _ in range(7):
+        accumulator.update(row)
+    parts = [accumulated(row, labels=("value",), problem_type="regression") for _ in range(8)]
+    for part in parts[1:]:
+        parts[0].merge(part)
+    assert saved(accumulator, tmp_path) == saved(parts[0], tmp_path)
+    matrix = accumulator.finalize()
+    assert matrix.mean[matrix.words.index("many"), 0] == 0.7e6
+    assert matrix.mean[matrix.words.index("much"), 0] == 0
 
 
 @given(seeds)
@@ -505,6 +553,59 @@ def test_some_classes_are_kept_apart_merged_and_saved(tmp_path):
         parts[0].merge(accumulated(rows, problem_type="multi_label_classification"))
     with pytest.raises(InvalidInputError, match="in their order"):
         InfluenceAccumulator(["joy", "fear"], classes=["fear", "joy"])
+
+
+def capped(rows, most, kept):
+    """The rows with every word but the first `most` to appear written as the other words."""
+    for word in (word.lower() for text in rows["words"] for word in text):
+        if len(kept) < most and word not in kept:
+            kept.append(word)
+    named = [[w.lower() if w.lower() in kept else OTHER for w in text] for text in rows["words"]]
+    return rows | {"words": named}
+
+
+@given(seeds, st.integers(1, 12), st.integers(1, 20))
+@settings(max_examples=20, deadline=None)
+def test_words_beyond_the_cap_are_folded_as_one_word(folder, seed, most, batch):
+    rows = random_rows(seed, 20, vocabulary=[w for w in VOCABULARY if w.isascii()])
+    accumulator = InfluenceAccumulator(LABELS, max_words=most)
+    for start in range(0, 20, batch):
+        accumulator.update(take(rows, range(start, min(start + batch, 20))))
+    saved(accumulator, folder)
+    loaded = InfluenceAccumulator.load(folder / "state.safetensors")
+    matrix, expected = loaded.finalize(), accumulated(capped(rows, most, [])).finalize()
+    assert matrix.words == expected.words
+    assert set(matrix.words) - {OTHER} <= {w.lower() for t in rows["words"] for w in t}
+    assert len(set(matrix.words) - {OTHER}) <= most
+    assert matrix.manifest["max_words"] == most
+    for name in ("count", "influence", "lower_bound", "joint"):
+        assert getattr(matrix, name).tobytes() == getattr(expected, name).tobytes()
+
+
+def test_capped_folds_merge_where_they_kept_the_same_words(tmp_path):
+    rows = random_rows(3, 30, vocabulary=["a", "b", "c", "d"])
+    whole = accumulated(rows, max_words=2)
+    kept = [word for word in whole.finalize().words if word != OTHER]
+    with pytest.raises(IncompatibleError, match="kept different words"):
+        accumulated(random_rows(3, 30, vocabulary=["x", "y", "z"]), max_words=2).merge(whole)
+    # The words both know come first in either part.
+    seeded = {
+        "words": [kept],
+        "attention": [[0.5, 0.5]],
+        "attribution": [[0.0] * 6],
+        "attribution_context": [[0.0] * 6],
+        "probabilities": [[1.0, 0.0, 0.0]],
+    }
+    expected = accumulated(seeded, max_words=2)
+    expected.update(rows)
+    expected.update(seeded)
+    parts = [accumulated(seeded, max_words=2) for _ in range(2)]
+    parts[0].update(take(rows, range(11)))
+    parts[1].update(take(rows, range(11, 30)))
+    parts[0].merge(parts[1])
+    assert saved(parts[0], tmp_path) == saved(expected, tmp_path)
+    with pytest.raises(InvalidInputError, match="max_words is 0"):
+        InfluenceAccumulator(LABELS, max_words=0)
 
 
 def test_without_attention_and_attribution_there_is_nothing_to_fold():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from hf_attn_attr.errors import InvalidInputError
-from hf_attn_attr.influence.exact import LIMB_BITS, Limbs, add, sum_groups, to_float, zeros
+from hf_attn_attr.influence.exact import LIMB_BITS, Limbs, add, carried, sum_groups, to_float, zeros
 
 numbers = st.floats(-1e6, 1e6) | st.floats(-1e-6, 1e-6) | st.integers(-1000, 1000).map(float)
 grids = st.sampled_from([20, 30])
@@ -27,12 +27,22 @@ def as_fraction(limbs: Limbs, bits: int) -> Fraction:
 
 
 def total(values: list[float], bits: int) -> Limbs:
-    return sum_groups(np.array(values)[:, None], csr_array(np.ones((1, len(values)))), bits)
+    return carried(
+        sum_groups(np.array(values)[:, None], csr_array(np.ones((1, len(values)))), bits)
+    )
 
 
 @given(st.lists(numbers, min_size=1, max_size=50), grids)
 def test_a_sum_is_the_sum_of_the_rounded_numbers(values, bits):
     assert as_fraction(total(values, bits), bits) == sum(on_grid(v, bits) for v in values)
+
+
+@given(st.lists(numbers, min_size=1, max_size=20), grids, st.sampled_from([1.0, 7.5, 1e9, np.nan]))
+def test_a_bound_changes_the_way_but_not_the_sum(values, bits, times):
+    groups = csr_array(np.ones((1, len(values))))
+    column = np.array(values)[:, None]
+    bounded = carried(sum_groups(column, groups, bits, times * np.abs(column).max()))
+    assert bounded == total(values, bits)
 
 
 @given(st.lists(numbers, min_size=1, max_size=20), grids, st.data())

@@ -48,6 +48,12 @@ def test_a_dataset_folds_to_what_its_rows_accumulate_to(problem_type):
         assert same(fold(dataset, provenance={"corpus": "x"}, batch_size=batch_size), expected)
 
 
+def test_a_stream_folds_to_what_the_dataset_folds_to():
+    dataset = dataset_of(random_rows(0, 50))
+    assert same(fold(dataset.to_iterable_dataset(num_shards=3), batch_size=7), fold(dataset))
+    assert len(fold(dataset.to_iterable_dataset(), max_words=3).words) == 4
+
+
 def test_selected_shuffled_and_joined_rows_are_the_rows_read():
     rows = random_rows(0, 40)
     dataset = dataset_of(rows)
