@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datasets import Dataset
+from datasets.utils import tqdm
 
 from .columns import save_columns
 from .data import LabelledTexts
@@ -46,6 +47,7 @@ def run(
     settings: TrainingSettings | None = None,
     columns: bool = False,
     max_words: int | None = None,
+    num_proc: int | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> RunResult:
@@ -64,6 +66,7 @@ def run(
         settings: As for `train`.
         columns: Also save the attention and attribution columns.
         max_words: As for `fold`.
+        num_proc: As for `extract`.
         resume: As for `train`.
         progress: Show progress bars.
     """
@@ -82,7 +85,7 @@ def run(
     texts = trained.validation if fold_on == "validation" else trained.train
     method = "attention" if trained.model.config.head_hidden_size else "contribution"
     extractor = AttributionExtractor(trained.model, trained.tokenizer, method)
-    extracted = extract_with(extractor, texts.dataset)
+    extracted = extract_with(extractor, texts.dataset, num_proc=num_proc)
     origin = facts(extractor, texts, fold_on)
     matrix = matrix_of(extracted, origin, max_words=max_words)
     # Saved together at the end: a run that fails leaves the folder's earlier results as they were.
@@ -100,6 +103,7 @@ def influence_of(
     output_dir: str | Path,
     columns: bool = False,
     max_words: int | None = None,
+    num_proc: int | None = None,
 ) -> tuple[Dataset, InfluenceMatrix]:
     """Extract attributions of texts with a model that is trained already, fold and save them.
 
@@ -110,6 +114,7 @@ def influence_of(
         output_dir: Folder for `influence/`.
         columns: Also save the attention and attribution columns.
         max_words: As for `fold`.
+        num_proc: As for `extract`.
 
     Returns:
         The texts with their columns, and the matrix.
@@ -118,7 +123,7 @@ def influence_of(
         OSError: Before computing, if `output_dir` cannot be written to.
     """
     check_writable(Path(output_dir))
-    extracted = extract_with(extractor, texts.dataset)
+    extracted = extract_with(extractor, texts.dataset, num_proc=num_proc)
     origin = facts(extractor, texts, "other")
     matrix = matrix_of(extracted, origin, max_words=max_words)
     matrix.save_pretrained(output_dir)
@@ -142,13 +147,15 @@ def matrix_of(
         lowercase: Whether words that differ in case are one word.
         max_words: As for `fold`.
     """
-    matrix = fold(
-        extracted,
-        lowercase=lowercase,
-        provenance=origin,
-        label_names=origin.get("labels"),
-        max_words=max_words,
-    )
+    with tqdm(total=len(extracted), unit=" texts", desc="Folding") as bar:
+        matrix = fold(
+            extracted,
+            lowercase=lowercase,
+            provenance=origin,
+            label_names=origin.get("labels"),
+            max_words=max_words,
+            advance=bar.update,
+        )
     if set(feature_names((extracted.features or {}).get("label"))) != set(matrix.labels):
         return matrix
     told = {name: value for name, value in origin.items() if name in ("corpus", "folded_on")}

@@ -1,11 +1,12 @@
 """Columns: what each row holds, in any batch, and what bad input gets."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from datasets import ClassLabel, Dataset, List, Value
+from datasets import ClassLabel, Dataset, List, Value, load_from_disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from hf_attn_attr import (
     extract,
     fold,
     measure_gauge,
+    piecewise,
     train_tokenizer,
 )
 from hf_attn_attr.batching import length_batches, padded
@@ -242,3 +244,59 @@ def test_a_model_in_bfloat16_gives_columns_that_fold(run_result):
     assert fold(rows).words == fold(exact).words
     for found, wanted in zip(rows["probabilities"], exact["probabilities"], strict=True):
         np.testing.assert_allclose(found, wanted, atol=0.05)
+
+
+@pytest.fixture
+def many(tokenizer, tmp_path, monkeypatch):
+    """A dataset on disk of several pieces, and a function that extracts it."""
+    monkeypatch.setattr(piecewise, "CHUNK", 8)
+    monkeypatch.setattr(piecewise, "PIECE", 16)
+    texts = [TEXTS[i % len(TEXTS)] + f" {i}" for i in range(70)]
+    Dataset.from_dict({"text": texts}).save_to_disk(tmp_path / "texts")
+    model, tokenizer = make(tokenizer), tokenizer
+
+    def work(**options):
+        return extract(load_from_disk(tmp_path / "texts"), model, tokenizer, **options)
+
+    return work
+
+
+def rows_of(extracted):
+    return extracted.with_format("arrow")[:].to_pylist()
+
+
+def test_pieces_and_processes_do_not_show_in_the_rows(many, monkeypatch):
+    wanted = rows_of(many())
+    for processes in (1, 2, 3, 20):
+        for cached in Path(many().cache_files[0]["filename"]).parent.glob("cache-*"):
+            cached.unlink()
+        assert rows_of(many(num_proc=processes)) == wanted
+    assert [row["text"].rsplit(" ", 1)[1] for row in wanted] == [str(i) for i in range(70)]
+
+
+def test_an_extraction_that_was_cut_off_goes_on(many, monkeypatch):
+    read, limit = [], [40]
+    table = AttributionExtractor.table
+
+    def counting(self, texts):
+        read.append(len(texts))
+        if sum(read) > limit[0]:
+            raise KeyboardInterrupt
+        return table(self, texts)
+
+    monkeypatch.setattr(AttributionExtractor, "table", counting)
+    with pytest.raises(KeyboardInterrupt):
+        many()
+    read.clear()
+    limit[0] = 1000
+    resumed = rows_of(many())
+    assert sum(read) == 70 - 32  # two pieces of 16 were whole
+    read.clear()
+    assert rows_of(many()) == resumed
+    assert not read
+
+
+@pytest.mark.parametrize("num_proc", [0, -1, 1.5])
+def test_a_senseless_number_of_processes_is_refused(many, num_proc):
+    with pytest.raises(InvalidInputError, match="num_proc is"):
+        many(num_proc=num_proc)

@@ -23,6 +23,7 @@ def run_model(
     *,
     columns: bool,
     max_words: int | None,
+    num_proc: int | None,
     k: int,
     json_: bool,
 ) -> None:
@@ -44,7 +45,12 @@ def run_model(
         extractor = extractor_of(model, attribution)
         tell_cost(extractor, read)
         extracted, matrix = influence_of(
-            extractor, read, output_dir=output, columns=columns, max_words=max_words
+            extractor,
+            read,
+            output_dir=output,
+            columns=columns,
+            max_words=max_words,
+            num_proc=num_proc,
         )
         cut = sum(length > 0 for length in extracted["truncated"])
     facts = {

@@ -35,6 +35,7 @@ from .options import (
     MaxWords,
     Method,
     Model,
+    NumProc,
     Option,
     Output,
     Preset,
@@ -155,6 +156,7 @@ def run(
     dask: Dask = None,
     results: Results = None,
     max_words: MaxWords = None,
+    num_proc: NumProc = None,
     k: Annotated[int, typer.Option("-k", help="Words to print for each class.")] = 10,
     json_: Json = False,
 ) -> None:
@@ -171,6 +173,8 @@ def run(
         unfit = {
             **{"--train": train, "--validation": validation, "--extra-train": extra_train},
             "--columns": columns,
+            "--max-words": max_words,
+            "--num-proc": num_proc,
         }
         run_on_cluster(
             dask, model, texts, output, results, attribution, text_column, unfit, k=k, json_=json_
@@ -184,7 +188,7 @@ def run(
         given = {"--train": train, "--validation": validation, "--extra-train": extra_train}
         run_model(
             model, texts, output, attribution, text_column, given,
-            columns=columns, max_words=max_words, k=k, json_=json_,
+            columns=columns, max_words=max_words, num_proc=num_proc, k=k, json_=json_,
         )  # fmt: skip
         return
     if train is None or texts is not None or attribution != attribution_arguments():
@@ -217,6 +221,7 @@ def run(
             settings=settings,
             columns=columns,
             max_words=max_words,
+            num_proc=num_proc,
             resume=resume,
             progress=not json_,
         )
@@ -368,6 +373,7 @@ def extract(
     classes: ClassesOrPredicted = "all",
     word_rule: WordRuleName = "pre_tokens",
     window_overlap: WindowOverlap = None,
+    num_proc: NumProc = None,
     text_column: TextColumn = None,
     split: Split = None,
 ) -> None:
@@ -390,7 +396,7 @@ def extract(
             model, attribution_arguments(method, option, classes, word_rule, window_overlap)
         )
         tell_cost(extractor, read)
-        columns = extract_with(extractor, read.dataset)
+        columns = extract_with(extractor, read.dataset, num_proc=num_proc)
         save_columns(columns, output, facts(extractor, read, "other"))
     print_parts(
         count(read),

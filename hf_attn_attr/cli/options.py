@@ -37,6 +37,9 @@ MaxWords = Annotated[
     int | None,
     typer.Option(help="Tell this many words apart, the first to appear; count others as one."),
 ]
+NumProc = Annotated[
+    int | None, typer.Option(help="Processes that share the extraction. Default: this one alone.")
+]
 Texts = Annotated[str | None, typer.Option(help="Texts to fold with --model; they need no labels.")]
 Method = Annotated[
     str,

@@ -1,6 +1,6 @@
 """Whole extracted datasets: the influence matrix, and the two literal matrices behind it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -51,6 +51,7 @@ def fold(
     label_names: Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
     max_words: int | None = None,
+    advance: Callable[[int], object] = lambda _: None,
 ) -> InfluenceMatrix:
     """The influence matrix of an extracted dataset.
 
@@ -66,6 +67,7 @@ def fold(
         label_names: For regression the name of the target; otherwise the labels expected.
         batch_size: Texts at a time; changes the speed, never the result.
         max_words: Words that are told apart, the first to appear; see `InfluenceAccumulator`.
+        advance: Called after each batch with its number of texts.
 
     Raises:
         NonFiniteError: If a number is NaN or infinite.
@@ -84,6 +86,7 @@ def fold(
     )
     for first_row, batch in batches(dataset, batch_size):
         accumulator.update(batch, first_row=first_row)
+        advance(batch.num_rows)
     return accumulator.finalize(provenance)
 
 
