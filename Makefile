@@ -75,6 +75,7 @@ bench: setup-test
 	$(BIN)/python benchmarks/plausibility.py --data $(DATA)
 	$(BIN)/python benchmarks/attribution_cost.py --data $(DATA)
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/engines.py --data $(DATA)
 
 # The README's pictures.
 screenshots: setup-test

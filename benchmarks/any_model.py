@@ -11,6 +11,7 @@ METHODS = (
     "occlusion",
     "integrated_gradients",
 )
+ERASING = ("influence", "stability", "attribution", "attention")
 OTHERS = ("captum", "captum, texts sorted for it", "transformers-interpret")
 
 
@@ -46,6 +47,43 @@ def attribution_cost() -> str:
         "takes "
         f"{alone:.1f} where it is given one text at a time, all its classes in one call. Methods "
         f"that sample, passes per text: {sampled}."
+    )
+
+
+def evaluation_cost() -> str:
+    """What the checks of `evaluate` cost."""
+    result = load("evaluate_cost")
+    if not result:
+        return ""
+    rows = []
+    for name, found in result.items():
+        checks = {one["name"]: one for one in found["checks"]}
+        sample = found["texts"]
+        first = sum(one["seconds"] for key, one in checks.items() if key != "seeds")
+        rows.append(
+            [
+                f"{name}, {sample['corpus_sample']} and {sample['text_sample']} texts",
+                *(f"{checks[key]['passes']:.0f}" for key in ERASING),
+                f"{first / found['pass_seconds']:.0f}",
+                f"{first:.0f}",
+                f"{checks['seeds']['seconds']:.0f}" if found["seeds"] else "",
+            ]
+        )
+    told = ""
+    if seeds := result.get("ours", {}).get("seeds"):
+        told = (
+            f"\n\nThe {result['ours']['refits']} models of other seeds agree with each other by "
+            f"{seeds['refits']:.3f} and with the matrix by {seeds['matrix']:.3f} (Spearman, "
+            f"{seeds['compared']:.0f} words), {seeds['same_sign']:.1%} in sign; a top word of the "
+            f"matrix is in {seeds['listed']:.0%} of their lists of 20."
+        )
+    return (
+        f"What `evaluate` costs (`benchmarks/evaluate_cost.py`): {sample['rows']} SST validation "
+        "sentences, one core, with the samples that are usual for each model (erasure over the "
+        "corpus, and text by text); in forward passes over all these sentences, batched by "
+        "length:\n\n"
+        + table(["model", *ERASING, "all but seeds", "in CPU seconds", "seeds, CPU seconds"], rows)
+        + told
     )
 
 

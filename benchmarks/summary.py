@@ -1,7 +1,7 @@
-"""Write the README's figures from the JSON under `results/`.
+"""Write the figures of the README and of docs/ from the JSON under `results/`.
 
 python benchmarks/summary.py          # rewrite the sections between markers
-python benchmarks/summary.py --check  # exit 1 if the README says something else
+python benchmarks/summary.py --check  # exit 1 if a page says something else
 """
 
 import argparse
@@ -11,13 +11,14 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from any_model import any_classifier, attribution_cost
+from any_model import any_classifier, attribution_cost, evaluation_cost
 from common import load, spread, table
 from evidence import calibration, coverage, stability
+from plan import plan
 from tasks import TASKS
 from trust import attention, in_texts, over_corpus, plausibility
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
 ARMS = {
     "scratch": "from scratch",
     "distilled": "+ word vectors",
@@ -30,20 +31,21 @@ ARMS = {
 
 
 def main() -> None:
-    """Rewrite or check the README."""
+    """Rewrite or check the pages."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--check", action="store_true")
     check = options.parse_args().check
-    text = README.read_text(encoding="utf-8")
-    for name, section in (("any classifier", any_model), ("results", results)):
-        begin, end = f"<!-- {name}: benchmarks/summary.py -->", f"<!-- end of {name} -->"
-        before, rest = text.split(begin)
-        _, after = rest.split(end)
-        text = f"{before}{begin}\n\n{section()}\n\n{end}{after}"
-    if not check:
-        README.write_text(text, encoding="utf-8")
-    elif text != README.read_text(encoding="utf-8"):
-        sys.exit("The README's figures are not those of benchmarks/results. Run summary.py.")
+    for page, sections in PAGES.items():
+        text = page.read_text(encoding="utf-8")
+        for name, section in sections.items():
+            begin, end = f"<!-- {name}: benchmarks/summary.py -->", f"<!-- end of {name} -->"
+            before, rest = text.split(begin)
+            _, after = rest.split(end)
+            text = f"{before}{begin}\n\n{section()}\n\n{end}{after}"
+        if not check:
+            page.write_text(text, encoding="utf-8")
+        elif text != page.read_text(encoding="utf-8"):
+            sys.exit(f"The figures of {page.name} are not those of results/. Run summary.py.")
 
 
 def any_model() -> str:
@@ -64,6 +66,7 @@ def results() -> str:
         calibration(),
         coverage(),
         stability(),
+        evaluation_cost(),
         over_corpus(),
         in_texts(),
         attention(),
@@ -457,6 +460,12 @@ def report() -> str:
         "out to keep it below 5 MB. Milliseconds in Chromium, on a machine with other work "
         "(`benchmarks/report.py`):\n\n" + table(["what", "least", "median", "most"], rows)
     )
+
+
+PAGES = {
+    ROOT / "README.md": {"any classifier": any_model, "results": results},
+    ROOT / "docs" / "many_machines.md": {"plan": plan},
+}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import registration
 from .errors import (
     AttnAttrError,
+    ClusterError,
     CorruptArtifactError,
     HubError,
     IncompatibleError,
@@ -125,6 +126,7 @@ __all__ = [
     "AttentionAttributionPipeline",
     "AttnAttrError",
     "AttributionExtractor",
+    "ClusterError",
     "Comprehensiveness",
     "CorruptArtifactError",
     "DecisionFlip",

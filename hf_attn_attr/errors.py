@@ -32,5 +32,9 @@ class IncompleteCheckpointError(AttnAttrError):
     """Training cannot resume: a checkpoint is missing or lacks files."""
 
 
+class ClusterError(AttnAttrError):
+    """A cluster was lost, or could not do what it was asked for."""
+
+
 class HubError(AttnAttrError):
     """The Hub lacks what was asked for, refuses it, or cannot be reached."""

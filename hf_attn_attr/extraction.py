@@ -349,19 +349,25 @@ def extract_with(extractor: AttributionExtractor, dataset: Dataset) -> Dataset:
         ),
         desc=f"Extracting ({extractor.method})",
     )
-    _warn_of_cut_texts(extracted, extractor.max_length)
+    warn_of_cut_texts(_cut_texts(extracted), len(extracted), extractor.max_length)
     return extracted.with_format(None)
 
 
-def _warn_of_cut_texts(extracted: Dataset, max_length: int) -> None:
+def cut_texts(table: pa.Table) -> int:
+    """How many texts of an extracted table were cut."""
+    return int(pc.sum(pc.greater(table["truncated"], 0)).as_py() or 0)
+
+
+def _cut_texts(extracted: Dataset) -> int:
     """`extracted`: in Arrow format."""
-    cut = sum(
-        int(pc.sum(pc.greater(table["truncated"], 0)).as_py() or 0)
-        for table in extracted.select_columns("truncated").iter(batch_size=100_000)
-    )
+    return sum(map(cut_texts, extracted.select_columns("truncated").iter(batch_size=100_000)))
+
+
+def warn_of_cut_texts(cut: int, texts: int, max_length: int) -> None:
+    """Warn if any of so many texts were cut because they are longer than the model reads."""
     if cut:
         warnings.warn(
-            f"{cut} of {len(extracted)} texts ({cut / len(extracted):.1%}) are longer than "
+            f"{cut} of {texts} texts ({cut / texts:.1%}) are longer than "
             f"{max_length} tokens and were cut; what lies behind was not read. The column "
             "'truncated' says how many characters of each text. Give window_overlap to read them "
             "whole.",

@@ -119,7 +119,7 @@ def load_classifier(
             "found in the text. Save it with one."
         )
     _require_finite(model, name)
-    return model.eval(), tokenizer
+    return _aligned(model).eval(), tokenizer
 
 
 def _is_self_attentive(folder: Path) -> bool:
@@ -163,7 +163,7 @@ def _model(folder: Path) -> SelfAttentiveForSequenceClassification:
                 "or fetch it again."
             )
     _require_finite(model, path)
-    return model.eval()
+    return _aligned(model).eval()
 
 
 def _require_finite(model: PreTrainedModel, where: str | Path) -> None:
@@ -172,6 +172,17 @@ def _require_finite(model: PreTrainedModel, where: str | Path) -> None:
             raise CorruptArtifactError(
                 f"{where} has NaN or infinity in {name}. Train or fetch it again."
             )
+
+
+def _aligned(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with its weights copied to where torch lays out memory.
+
+    safetensors leaves them at the place in the file, which depends on the length of its header; and
+    the last bits of products in float32 depend on how the address of a matrix divides by 64.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
+    return model
 
 
 def _tokenizer(folder: Path, config: SelfAttentiveConfig) -> PreTrainedTokenizerFast:

@@ -145,14 +145,15 @@ def facts(extractor: AttributionExtractor, texts: LabelledTexts, folded_on: str)
         texts: The texts of the columns.
         folded_on: "validation" or "train" texts of the model, or "other".
     """
-    return {
-        **extractor.provenance,
-        "labels": extractor.labels,
-        "corpus": {
-            "source": texts.source,
-            "revision": texts.revision,
-            "rows": len(texts.dataset),
-            "sha256": texts.digest,
-        },
-        "folded_on": folded_on,
-    }
+    corpus = corpus_facts(texts.source, texts.revision, len(texts.dataset), texts.digest)
+    return {**computed_with(extractor), "corpus": corpus, "folded_on": folded_on}
+
+
+def computed_with(extractor: AttributionExtractor) -> dict[str, Any]:
+    """The part of `facts` that is of the model and the method."""
+    return {**extractor.provenance, "labels": extractor.labels}
+
+
+def corpus_facts(source: str, revision: str | None, rows: int, digest: str) -> dict[str, Any]:
+    """The part of `facts` that is of the texts."""
+    return {"source": source, "revision": revision, "rows": rows, "sha256": digest}

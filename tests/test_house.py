@@ -19,7 +19,7 @@ STOREYS = (
     {"training", "loading", "cost", "answering", "report", "onnx_export"},
     {"evaluation"},
     {"workflow", "attribution_pipeline"},
-    {"demonstration", "hub"},
+    {"demonstration", "hub", "engines"},
     {"cli"},
 )
 FLOORS = {room: floor for floor, rooms in enumerate(STOREYS) for room in rooms}

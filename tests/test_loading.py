@@ -161,3 +161,13 @@ def test_the_folder_does_not_choose_the_tokenizer_class(run_result, folder):
     _, tokenizer = load_model(folder)
     text = "So HAPPY, isn't it?"
     assert tokenizer(text)["input_ids"] == result.training.tokenizer(text)["input_ids"]
+
+
+@pytest.mark.parametrize("padding", range(0, 64, 16))
+def test_weights_do_not_stay_where_they_lie_in_the_file(folder, padding):
+    # In a trial 1 of 10,000 texts got other last bits from unaligned weights.
+    tensors = load_file(folder / WEIGHTS)
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt", "note": "x" * padding})
+    model, _ = load_model(folder)
+    assert [name for name, p in model.named_parameters() if p.data_ptr() % 64] == []
+    assert all(torch.equal(model.state_dict()[name], tensors[name]) for name in tensors)

@@ -21,6 +21,7 @@ from .options import (
     ClassesOrPredicted,
     ClassWeights,
     Csv,
+    Dask,
     EmbeddingMode,
     Epochs,
     ExtraLabelColumn,
@@ -38,6 +39,7 @@ from .options import (
     Preset,
     ProblemType,
     RationaleColumn,
+    Results,
     Resume,
     Revision,
     Seed,
@@ -149,16 +151,31 @@ def run(
     columns: Annotated[
         bool, typer.Option("--columns", help="Also save the attention and attribution columns.")
     ] = False,
+    dask: Dask = None,
+    results: Results = None,
     k: Annotated[int, typer.Option("-k", help="Words to print for each class.")] = 10,
     json_: Json = False,
 ) -> None:
     """Train a classifier, extract attributions, fold them, answer both questions, save all.
 
     Reads labelled texts; writes model, tokenizer, training.json and influence/ to --output. With
-    --model nothing is trained: reads --texts, writes influence/.
+    --model nothing is trained: reads --texts, writes influence/; --dask lets a cluster do so.
     Example: `hf-attn-attr run --train train.csv --validation dev.csv --output model`
     """
     attribution = attribution_arguments(method, option, classes, word_rule, window_overlap)
+    if dask is not None:
+        from .engines import run_on_cluster
+
+        unfit = {
+            **{"--train": train, "--validation": validation, "--extra-train": extra_train},
+            "--columns": columns,
+        }
+        run_on_cluster(
+            dask, model, texts, output, results, attribution, text_column, unfit, k=k, json_=json_
+        )
+        return
+    if results is not None:
+        raise InvalidInputError("--results is where --dask keeps finished shards. Give --dask too.")
     if model is not None:
         from .any_classifier import run_model
 
@@ -284,9 +301,27 @@ def evaluate(
         typer.Option(help="Classifier of the matrix in FOLDER. Default: that in FOLDER."),
     ] = None,
     sample: Annotated[
-        int, typer.Option(min=1, help="Texts whose words are erased one text at a time.")
-    ] = 300,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Texts whose words are erased one text at a time; over the corpus and for halves, "
+            "three times as many. Default: 300, or 100 (halves: 900) where the model is not "
+            "self-attentive.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sample and of draws.")] = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(min=0, help="Train the model with so many other seeds, and compare. Slow."),
+    ] = 0,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For --seeds: the model's training texts, then its extra ones, each with --train. "
+            "Default: as recorded, in the current folder."
+        ),
+    ] = None,
+    rationale_column: RationaleColumn = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
@@ -297,6 +332,7 @@ def evaluate(
 
     Reads a folder and texts; prints a verdict for each check, writes evaluation.json and the
     verdicts in influence/manifest.json. Predictions of multi-label models use their thresholds.
+    --seeds keeps finished refits in FOLDER/refits, so that an interrupted run goes on.
     Example: `hf-attn-attr evaluate model --data test.csv`
     """
     from .evaluation import evaluate_and_tell
@@ -307,6 +343,9 @@ def evaluate(
         model,
         sample=sample,
         seed=seed,
+        seeds=seeds,
+        train=train or [],
+        rationale_column=rationale_column,
         json_=json_,
         text_column=text_column,
         label_column=label_column,

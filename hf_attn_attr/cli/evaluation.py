@@ -19,8 +19,11 @@ def evaluate_and_tell(
     data: str | None,
     model: str | None,
     *,
-    sample: int,
+    sample: int | None,
     seed: int,
+    seeds: int,
+    train: list[str],
+    rationale_column: str | None,
     json_: bool,
     **read_options: Any,
 ) -> None:
@@ -29,16 +32,20 @@ def evaluate_and_tell(
         from ..evaluation.folder import evaluate_folder, matching_extractor
 
         extractor = matching_extractor(folder, *load(model or str(folder)))
-        with _progress() as (started, advance):
+        with _progress() as (started, advance, refitting):
             record = evaluate_folder(
                 folder,
                 extractor,
                 data,
                 sample=sample,
                 seed=seed,
+                seeds=seeds,
+                train=train,
+                rationale_column=rationale_column,
                 read_options=read_options,
                 started=started,
                 progress=advance,
+                refitting=refitting,
             )
     if json_:
         print_json(record)
@@ -47,8 +54,8 @@ def evaluate_and_tell(
 
 
 @contextmanager
-def _progress() -> Iterator[tuple[Any, Any]]:
-    """On standard error: the check under way, and how many texts the model has read."""
+def _progress() -> Iterator[tuple[Any, Any, Any]]:
+    """On standard error: the check or refit under way, and how many texts the model has read."""
     from datasets import disable_progress_bars, enable_progress_bars
     from datasets.utils import are_progress_bars_disabled
     from rich.console import Console
@@ -72,7 +79,13 @@ def _progress() -> Iterator[tuple[Any, Any]]:
                 if not console.is_terminal:
                     console.print(f"{check.name}: {check.question}", soft_wrap=True)
 
-            yield started, lambda count: bar.advance(task, count)
+            def refitting(number: int, count: int) -> None:
+                told = f"seeds: training refit {number} of {count}"
+                bar.update(task, description=told)
+                if not console.is_terminal:
+                    console.print(told)
+
+            yield started, lambda count: bar.advance(task, count), refitting
     finally:
         if others:
             enable_progress_bars()
@@ -89,6 +102,7 @@ def _lines(record: dict[str, Any]) -> list[Any]:
         f"{texts['source']}: {texts['rows']:,} texts; {texts['corpus_sample']:,} of them for "
         f"erasure over the corpus, {texts['text_sample']:,} for erasure text by text (seed "
         f"{record['seed']})."
+        + (" --sample takes more." if texts["corpus_sample"] < texts["rows"] else "")
         + (" The matrix was folded on the same texts." if texts["folded_on"] else "")
     ]
     for check in record["checks"]:

@@ -134,6 +134,20 @@ BatchSize = Annotated[
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
 ClassWeights = Annotated[str, typer.Option(help="none, or balanced for rare classes.")]
 Thresholds = Annotated[str, typer.Option(help="Multi-label thresholds: global, per_label or none.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Scheduler of a Dask cluster that folds --texts (parquet) with --model.",
+    ),
+]
+Results = Annotated[
+    str | None,
+    typer.Option(
+        help="For --dask: folder or URL that all machines reach, for finished shards. Default: "
+        "shards/ in --output."
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")]
 Split = Annotated[str | None, typer.Option(help="Split of a Hub dataset. Default: train.")]
 

@@ -4,8 +4,6 @@ Rows are counted from 0 in messages. Null means missing: such rows are dropped a
 an error, except in a pandas table, where it is how null is written.
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +33,7 @@ from .classes import (
     renamed,
 )
 from .columns import choose_label_columns, choose_text_column
+from .digest import CorpusDigest, json_lines
 from .rationales import FEATURE as RATIONALE
 from .rationales import Span, read_rationales
 from .sources import Source, open_source, read_texts
@@ -340,14 +339,12 @@ def _label_feature(problem_type: ProblemType, classes: tuple[str, ...]) -> Any:
 
 
 def _digest(dataset: Dataset, classes: tuple[str, ...], problem_type: ProblemType) -> str:
-    """SHA-256 over one JSON line per row: the text and the label, in names."""
-    digest = hashlib.sha256(f"{problem_type}\n".encode())
+    digest = CorpusDigest(problem_type)
     for batch in dataset.with_format("arrow").iter(batch_size=10_000):
         columns = [batch["text"].to_pylist()]
         if "label" in batch.column_names:
             columns.append([_canonical(x, classes) for x in batch["label"].to_pylist()])
-        for row in zip(*columns, strict=True):
-            digest.update((json.dumps(row, ensure_ascii=False) + "\n").encode())
+        digest.update(json_lines(*columns))
     return digest.hexdigest()
 
 

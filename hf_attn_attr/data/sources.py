@@ -91,8 +91,13 @@ def open_source(source: Any, split: str | None) -> Source:
     return opened
 
 
-def read_texts(source: Source, name: str) -> list[str | None]:
+def read_texts(source: Source, name: str, *, first_row: int = 0) -> list[str | None]:
     """The cells of a text column as they stand.
+
+    Args:
+        source: The table.
+        name: The column.
+        first_row: Number of the table's first row, for messages.
 
     Raises:
         InvalidInputError: If the column holds no text, or a cell is no valid text.
@@ -108,8 +113,8 @@ def read_texts(source: Source, name: str) -> list[str | None]:
     except UnicodeDecodeError:
         row = next(i for i, cell in enumerate(column) if not _is_utf8(cell))
         raise InvalidInputError(
-            f"Row {row} of the text column {name!r} of {source.name} is not valid UTF-8. Write the "
-            "texts again as UTF-8."
+            f"Row {first_row + row} of the text column {name!r} of {source.name} is not valid "
+            "UTF-8. Write the texts again as UTF-8."
         ) from None
 
 
@@ -170,12 +175,13 @@ def _from_hub(source: str, split: str | None) -> Source:
 
 def _from_dataset(dataset: Dataset, name: str, revision: str | None = None) -> Source:
     # Through the format, because it honours select, shuffle and filter; `.data` does not.
-    return _from_table(dataset.with_format("arrow")[:], name, revision, dataset.features)
+    return from_table(dataset.with_format("arrow")[:], name, revision, dataset.features)
 
 
-def _from_table(
+def from_table(
     table: pa.Table, name: str, revision: str | None = None, features: Features | None = None
 ) -> Source:
+    """A table in memory; without `features`, class names are those its schema knows."""
     if len(set(table.column_names)) < table.num_columns:
         raise InvalidInputError(
             f"{name} has two columns of one name: {table.column_names}. Rename one of them."
@@ -262,6 +268,17 @@ def _from_path(path: Path, split: str | None) -> Source:
 
 
 def _from_folder(folder: Path, split: str | None) -> Source:
+    name, files = folder_files(folder, split)
+    parts = [_from_path(file, None) for file in files]
+    return parts[0] if len(parts) == 1 else _stacked(parts, name)
+
+
+def folder_files(folder: Path, split: str | None) -> tuple[str, list[Path]]:
+    """What the texts in a folder are called, and the files of one split, sorted.
+
+    Raises:
+        InvalidInputError: If there are none.
+    """
     name = folder.resolve().name
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in _READERS and f.is_file())
     if not files:
@@ -275,8 +292,8 @@ def _from_folder(folder: Path, split: str | None) -> Source:
             splits.setdefault(split_in_name, []).append(file)
     splits = splits or {"train": files}
     chosen = _choose_split(list(splits), split, f"The folder {name}")
-    parts = [_from_path(file, None) for file in splits[chosen]]
-    return parts[0] if len(parts) == 1 else _stacked(parts, f"{name}@{chosen}")
+    found = splits[chosen]
+    return found[0].name if len(found) == 1 else f"{name}@{chosen}", found
 
 
 def _split_in_name(file: Path) -> str | None:
@@ -316,7 +333,7 @@ def _common_type(pieces: list[pa.ChunkedArray]) -> pa.DataType:
 
 
 def _read_parquet(path: Path) -> Source:
-    return _from_table(pq.read_table(path), path.name)
+    return from_table(pq.read_table(path), path.name)
 
 
 def _read_csv(path: Path, delimiter: str = ",") -> Source:
@@ -334,7 +351,7 @@ def _read_csv(path: Path, delimiter: str = ",") -> Source:
             quoted_strings_can_be_null=False,
         ),
     )
-    return replace(_from_table(table, path.name), untyped=True)
+    return replace(from_table(table, path.name), untyped=True)
 
 
 def _read_tsv(path: Path) -> Source:

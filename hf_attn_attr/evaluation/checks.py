@@ -16,6 +16,7 @@ from . import verdict
 from .corpus_check import influence_figures
 from .matrix_checks import association_figures, stability_figures
 from .quality import quality
+from .seed_check import seed_figures
 from .subject import Subject
 from .text_checks import attention_figures, attribution_figures
 from .verdict import Verdict
@@ -120,6 +121,12 @@ CHECKS = (
         "May attention be shown as an explanation?",
         attention_figures,
         verdict.on_attention,
+    ),
+    Check(
+        "seeds",
+        "Would the model, trained with other seeds, name the same words?",
+        seed_figures,
+        verdict.on_seeds,
     ),
 )
 

@@ -1,6 +1,6 @@
 """A model folder evaluated: all checks on held-out texts, written beside the matrix."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from ..influence import InfluenceMatrix, storage
 from ..layout import EVALUATION, TRAINING
 from .checks import Check, run_checks
 from .held_out import load_for, recorded_texts
-from .subject import Subject
+from .refits import planned_refits
+from .subject import HALVED, Subject, usual_sample
 
 FORMAT_VERSION = 1
 _MODEL = ("model_type", "weights_sha256", "tokenizer_sha256")
@@ -51,11 +52,15 @@ def evaluate_folder(
     extractor: AttributionExtractor,
     data: Any = None,
     *,
-    sample: int = 300,
+    sample: int | None = None,
     seed: int = 0,
+    seeds: int = 0,
+    train: Sequence[Any] = (),
+    rationale_column: str | None = None,
     read_options: Mapping[str, Any] | None = None,
     started: Callable[[Check], None] = lambda _: None,
     progress: Callable[[int], None] = lambda _: None,
+    refitting: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Run all checks and write them to `evaluation.json`; the matrix's manifest gets the verdicts.
 
@@ -64,18 +69,27 @@ def evaluate_folder(
         extractor: The model, and how its words are attributed; see `matching_extractor`.
         data: Texts that are new to the model: whatever `load_labelled` reads. None for the
             validation texts that the folder's records name.
-        sample: As for `Subject`.
+        sample: As for `Subject`; None for 300, or 100 where the model is not self-attentive, and
+            halves of 900 texts in either case.
         seed: As for `Subject`.
+        seeds: Train the model with so many other seeds, as `training.json` records, and compare
+            their matrices; 0 does not. Finished refits are kept in `refits/`, which may be deleted.
+        train: Sources of the texts it was trained on, in that order, for refits; empty for those
+            that the folder's records name.
+        rationale_column: As for `load_labelled`, of these texts.
         read_options: Further arguments of `load_labelled`.
         started: Called before each check.
         progress: As for `Subject`.
+        refitting: Called before each refit: which, counted from 1, of how many.
 
     Returns:
         The content of `evaluation.json`.
 
     Raises:
-        InvalidInputError: If the texts cannot be read, or found again.
+        InvalidInputError: If the texts cannot be read, or found again; or refits are asked for of a
+            model that cannot be trained again.
         IncompatibleError: If the matrix is of another model, or was made in another way.
+        NonFiniteError: If the training of a refit diverged.
     """
     folder = Path(folder)
     matrix = _matrix(folder)
@@ -86,14 +100,29 @@ def evaluate_folder(
         texts = recorded_texts(folder, extractor.model, matrix, **options)
     else:
         texts = load_for(extractor.model, data, **options)
+    refits = None
+    if seeds:
+        refits = planned_refits(
+            folder,
+            extractor,
+            matrix,
+            texts,
+            seeds,
+            train=train,
+            rationale_column=rationale_column,
+            read_options=options,
+            started=refitting,
+        )
     subject = Subject(
         extractor,
         texts,
         matrix=matrix,
         trained_on=texts.digest == _training_digest(folder),
-        sample=sample,
+        sample=usual_sample(extractor.model) if sample is None else sample,
+        halved=HALVED if sample is None else None,
         seed=seed,
         progress=progress,
+        refits=refits,
     )
     findings = [finding.to_json() for finding in run_checks(subject, started)]
     if matrix is not None:

@@ -1,19 +1,21 @@
-"""The texts to evaluate on: those given, or those that the folder's records name."""
+"""The texts a folder's records name: those held out, and those trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
 
 from ..classifier import label_names, problem_type
-from ..data import LabelledTexts, hold_out, load_labelled
+from ..data import LabelledTexts, concatenate, hold_out, load_labelled
 from ..errors import AttnAttrError, InvalidInputError
 from ..files import read_json
 from ..influence import InfluenceMatrix
 from ..layout import TRAINING
 
 _HELD_OUT = " (held out)"  # as `hold_out` marks a source
+_AND = " + "  # as `concatenate` joins sources
 
 
 def load_for(model: PreTrainedModel, source: Any, **options: Any) -> LabelledTexts:
@@ -69,6 +71,58 @@ def recorded_texts(
         raise InvalidInputError(
             f"{trouble}: {texts.source} has other texts or labels (SHA-256 {texts.digest}, "
             f"recorded {record['sha256']}). Give the texts with --data, and perhaps their columns."
+        )
+    return texts
+
+
+def recorded_training(
+    record: Mapping[str, Any],
+    model: PreTrainedModel,
+    given: Sequence[Any] = (),
+    *,
+    rationale_column: str | None = None,
+    **options: Any,
+) -> LabelledTexts:
+    """The texts that a model was trained on, read once more.
+
+    Args:
+        record: Content of its `training.json`.
+        model: The model.
+        given: The sources of the texts, in the order of training; those recorded where empty.
+        rationale_column: As for `load_labelled`.
+        options: As for `load_labelled`.
+
+    Raises:
+        InvalidInputError: If the texts cannot be found again, or are others.
+    """
+    recorded = record["texts"]["train"]
+    trouble = f"The model was trained on {recorded['source']!r}"
+    advice = "Give the training texts with --train, and perhaps their columns."
+    options = {**options, "split": None, "rationale_column": rationale_column}
+    try:
+        if given:
+            parts = [load_for(model, source, **options) for source in given]
+        else:
+            names = str(recorded["source"]).split(_AND)
+            parts = [_read(name, recorded, model, options) for name in names]
+        if str(record["texts"]["validation"]["source"]).endswith(_HELD_OUT):
+            settings = record["settings"]
+            parts[0], _ = hold_out(parts[0], float(settings["holdout"]), int(settings["seed"]))
+        texts = reduce(concatenate, parts)
+    except AttnAttrError as error:
+        raise InvalidInputError(
+            f"{trouble}, which cannot be read again here: {error} {advice}"
+        ) from error
+    if texts.digest != recorded["sha256"]:
+        raise InvalidInputError(
+            f"{trouble}; {texts.source} has other texts or labels (SHA-256 {texts.digest}, "
+            f"recorded {recorded['sha256']}). {advice}"
+        )
+    marked = sum(map(bool, texts.rationales))
+    if marked != recorded.get("rationales", 0):
+        raise InvalidInputError(
+            f"{trouble}, {recorded.get('rationales', 0)} of them with rationales; here {marked} "
+            "have one. Name their column with --rationale-column, or leave it out."
         )
     return texts
 

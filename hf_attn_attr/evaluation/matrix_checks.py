@@ -18,7 +18,6 @@ SIGNIFICANT = 0.05
 SPLITS = 5
 """Times that the texts are halved."""
 _MEASURES = ("influence", "joint")
-_ONE_PASS = ("contribution", "attention", "attention_rollout")
 
 
 def association_figures(subject: Subject) -> Figures:
@@ -60,30 +59,30 @@ def association_figures(subject: Subject) -> Figures:
 def stability_figures(subject: Subject) -> Figures:
     """How alike the matrices of random halves of the texts rank words, mean over splits and labels.
 
-    `spearman` by measure, and `listed`: of the words that any list of `TOP` names, the share that
-    an average list names. A method that needs many passes is given the smaller sample.
+    `spearman` by measure, `same_sign` of influence, and `listed`: of the words that any list of
+    `TOP` names, the share that an average list names. `folded` is the number of texts of the
+    matrix, if there is one.
 
     Raises:
         InvalidInputError: If the halves have too few words in common, or no signed influence.
     """
     extractor = subject.extractor
-    many = extractor.method not in _ONE_PASS
-    texts = subject.tested_texts if many else subject.corpus_texts.dataset
-    columns = extract_with(extractor, texts)
+    columns = extract_with(extractor, subject.halved_texts)
     rule = subject.word_rule.describe()
     matrices = half_matrices(columns, splits=SPLITS, seed=subject.seed, **rule)
     found: dict[str, list[float]] = {measure: [] for measure in _MEASURES}
-    listed = []
+    listed, same = [], []
     for at in range(0, len(matrices), 2):
         table = seed_agreement(matrices[at : at + 2], measures=_MEASURES)
         for measure, value in table.groupby("measure")["spearman"].mean().items():
             found[str(measure)].append(float(value))
+        same.append(float(table[table["measure"] == "influence"]["same_sign"].mean()))
         if not np.isnan(matrices[at].influence).all():
             frequency = selection_frequency(matrices[at : at + 2], TOP)["frequency"]
             listed.append(float(frequency.mean()))
     if np.isnan(found["influence"]).any():
         raise InvalidInputError(
-            f"Halves of {len(texts)} texts have too few words in common that have an influence "
+            f"Halves of {len(columns)} texts have too few words in common that have an influence "
             f"(method {extractor.method!r}). Give more texts."
         )
     spearman = {
@@ -91,4 +90,10 @@ def stability_figures(subject: Subject) -> Figures:
         for measure, values in found.items()
         if not np.isnan(values).any()  # not every method has attention
     }
-    return {"texts": len(texts), "spearman": spearman, "listed": float(np.mean(listed))}
+    return {
+        "texts": len(columns),
+        "folded": None if subject.matrix is None else subject.matrix.manifest["texts"],
+        "spearman": spearman,
+        "same_sign": float(np.mean(same)),
+        "listed": float(np.mean(listed)),
+    }

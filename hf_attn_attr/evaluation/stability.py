@@ -45,7 +45,7 @@ def split_half_agreement(
     Returns:
         A row per split, measure and label: first and second (numbers of the matrices, two per
         split), measure, label, words (compared), spearman (NaN where fewer than 3 words have the
-        measure, or all values are equal).
+        measure, or all values are equal), same_sign (share of the words; NaN where there are none).
 
     Raises:
         InvalidInputError: If there are no two texts to split, or a measure is unknown.
@@ -157,14 +157,14 @@ def _agreement(
         for first, second in pairs
         for row in _compared((matrices[first], matrices[second]), measures, min_documents)
     ]
-    names = ["first", "second", "measure", "label", "words", "spearman"]
+    names = ["first", "second", "measure", "label", "words", "spearman", "same_sign"]
     return pd.DataFrame(rows, columns=names)
 
 
 def _compared(
     pair: Pair, measures: Sequence[str], min_documents: int
-) -> Iterator[tuple[str, str, int, float]]:
-    """Measure, label, words and Spearman correlation of two matrices."""
+) -> Iterator[tuple[str, str, int, float, float]]:
+    """Measure, label, words, Spearman correlation and share of like signs of two matrices."""
     first, second = pair
     place = {word: row for row, word in enumerate(second.words)}
     shared = [
@@ -180,7 +180,9 @@ def _compared(
             left = _values(first, measure)[rows[:, 0], column]
             right = _values(second, measure)[rows[:, 1], column]
             defined = ~np.isnan(left + right)
-            yield measure, label, int(defined.sum()), _spearman(left[defined], right[defined])
+            left, right = left[defined], right[defined]
+            same = float(np.mean(np.sign(left) == np.sign(right))) if len(left) else float("nan")
+            yield measure, label, len(left), _spearman(left, right), same
 
 
 def _values(matrix: InfluenceMatrix, measure: str) -> NDArray[np.float64]:

@@ -18,10 +18,22 @@ from ..influence import InfluenceMatrix, WordRule
 from .corpus_erasure import CorpusErasure
 from .erasure import Eraser, Way
 from .rankings import random_scores
+from .refits import Refits
 from .text_erasure import ErasureTest, TextFaithfulness
 
+SAMPLE, SAMPLE_OF_OTHERS = 300, 100
+"""Texts for the checks that erase text by text, where nothing else is asked for: of a
+self-attentive model, and of any other, one pass of which costs what many of these cost."""
 CORPUS_FACTOR = 3
 """Texts of the checks over a corpus, for one of those that erase text by text."""
+HALVED = CORPUS_FACTOR * SAMPLE
+"""Texts whose halves are compared, where nothing else is asked for: of any model, since halves of
+few texts agree badly whatever the model."""
+
+
+def usual_sample(model: PreTrainedModel) -> int:
+    """Texts for the checks that erase text by text, where nothing else is asked for."""
+    return SAMPLE if model.config.model_type == "self_attentive" else SAMPLE_OF_OTHERS
 
 
 @dataclass(frozen=True)
@@ -35,17 +47,21 @@ class Subject:
         trained_on: Whether the model was trained on these very texts.
         sample: Texts for the checks that erase words text by text, at most; those over a corpus
             take `CORPUS_FACTOR` times as many.
+        halved: Texts whose halves are compared, at most; None for as many as over a corpus.
         seed: Seed of the sample and of draws.
         progress: Called with the number of texts just read by the model.
+        refits: How to train it with other seeds, where that is asked for.
     """
 
     extractor: AttributionExtractor
     texts: LabelledTexts
     matrix: InfluenceMatrix | None = None
     trained_on: bool = False
-    sample: int = 300
+    sample: int = SAMPLE
+    halved: int | None = None
     seed: int = 0
     progress: Callable[[int], None] = lambda _: None
+    refits: Refits | None = None
 
     @property
     def model(self) -> PreTrainedModel:
@@ -86,6 +102,13 @@ class Subject:
         every = len(self.texts.dataset)
         rows = np.sort(self._order(every)[: CORPUS_FACTOR * self.sample])
         return replace(self.texts, dataset=self.texts.dataset.select(rows))
+
+    @property
+    def halved_texts(self) -> Dataset:
+        """The texts whose halves are compared."""
+        texts = self.texts.dataset
+        most = CORPUS_FACTOR * self.sample if self.halved is None else self.halved
+        return texts.select(np.sort(self._order(len(texts))[:most]))
 
     @cached_property
     def corpus(self) -> CorpusErasure:

@@ -11,6 +11,9 @@ go; what is not shown is not supported. The limits are conventions, chosen to be
   than chance has it (binomial test, p < .05); "partly supported" if so for some of the classes.
 - stability: the influences of two random halves of the texts have a Spearman correlation of
   `LEAST_AGREEMENT`, mean over splits and classes.
+- seeds: for every class, the influences of models trained with other seeds have that correlation
+  with each other and with the matrix, means over pairs; and the top words of the matrix are among
+  theirs in `LEAST_LISTED` of the models, mean over words; "partly supported" if so for some.
 - attribution: within texts, its ranking beats one that knows only word frequency, in
   comprehensiveness and in sufficiency (95% intervals of the differences), and reaches
   `LEAST_SHARE` of the comprehensiveness of leaving each word out in turn; "partly supported"
@@ -34,7 +37,10 @@ LEAST_DROP = 0.02
 """Loss of probability, mean over the texts that held a top word; for regression in standard
 deviations of the predictions."""
 LEAST_AGREEMENT = 0.7
-"""Spearman correlation of influences between halves."""
+"""Spearman correlation of influences between halves, or seeds."""
+LEAST_LISTED = 0.5
+"""Share of the models of other seeds that list a top word, mean over the top words."""
+_NAMED = 5
 LEAST_SHARE = 0.8
 """Of the comprehensiveness of leaving each word out."""
 LEAST_DISTANCE = 0.1
@@ -139,11 +145,46 @@ def on_stability(figures: Figures) -> Verdict:
     )
     reasons = [
         f"Influences of halves of {figures['texts']:,} texts agree by {agreement:.2f} (Spearman; "
-        f"wanted {LEAST_AGREEMENT}{others}); a list of 20 names {figures['listed']:.0%} of what "
-        "either half lists.",
-        "Whether other seeds of the model would agree is not checked here.",
+        f"wanted {LEAST_AGREEMENT}{others}), {figures['same_sign']:.0%} of them in sign; a list of "
+        f"20 names {figures['listed']:.0%} of what either half lists.",
     ]
+    if figures["texts"] < (figures["folded"] or 0):
+        reasons.append(
+            f"The matrix is of {figures['folded']:,} texts; halves of as many agree better."
+        )
     return Verdict("supported" if agreement >= LEAST_AGREEMENT else "not supported", reasons)
+
+
+def on_seeds(figures: Figures) -> Verdict:
+    """Whether models of other seeds tell the same."""
+    if figures["texts"] < FEWEST_TEXTS:
+        return Verdict("not checked", [_few(figures["texts"])])
+    found = {
+        label: _on_seeds(label, row, len(figures["refits"]))
+        for label, row in figures["classes"].items()
+    }
+    reasons = [reason for _, reason in found.values()]
+    if all(same is None for same, _ in found.values()):
+        return Verdict("not checked", reasons)
+    return _by_class(sum(same is True for same, _ in found.values()), len(found), reasons)
+
+
+def _on_seeds(label: str, row: Figures, refits: int) -> tuple[bool | None, str]:
+    """Whether other seeds name the top words of a class, None if there are too few, and why."""
+    top = [word for word in row["words"] if word["published"]]
+    if len(top) < FEWEST_WORDS or row["refits"] is None or row["matrix"] is None:
+        return None, f"{label}: not checked, there are too few words to compare."
+    same = min(row["refits"], row["matrix"]) >= LEAST_AGREEMENT and row["listed"] >= LEAST_LISTED
+    rare = [word["word"] for word in top if 2 * word["selected"] < refits]
+    return same, (
+        f"{label}: {'' if same else 'not supported, '}influences of {refits} models of other seeds "
+        f"agree by {row['refits']:.2f} with each other and {row['matrix']:.2f} with the matrix "
+        f"(Spearman, {row['compared']:,} words; wanted {LEAST_AGREEMENT}), {row['same_sign']:.0%} "
+        f"in sign; its {len(top)} top words are in {row['listed']:.0%} of their lists (wanted "
+        f"{LEAST_LISTED:.0%}), {sum(word['selected'] == refits for word in top)} in all of them"
+        + (f"; in fewer than half: {', '.join(rare[:_NAMED])}" if rare else "")
+        + (f" and {len(rare) - _NAMED} more." if len(rare) > _NAMED else ".")
+    )
 
 
 def on_attribution(figures: Figures) -> Verdict:

@@ -137,6 +137,8 @@ def fit(
         metrics=best.metrics,
         history=best.history,
         preset=preset,
+        config=dict(config or {}),
+        unlabelled=len(more),
         settings=settings,
         seeds=[{"seed": one.seed, **one.metrics} for one in trained],
     )

@@ -33,6 +33,8 @@ def _facts(result: TrainingResult) -> dict[str, Any]:
         settings[name] = settings[name] and source_name(settings[name])
     return {
         "preset": result.preset,
+        "config": result.config,
+        "unlabelled": result.unlabelled,
         "settings": settings,
         "metrics": result.metrics,
         "seeds": result.seeds,

@@ -132,6 +132,8 @@ class TrainingResult:
         metrics: On the validation texts, by name.
         history: The metrics of every epoch.
         preset: The preset it started from.
+        config: The fields of the config that were set on top of it.
+        unlabelled: Number of unlabelled texts it was trained with.
         settings: How it was trained.
         seeds: Seed and metrics of every model trained. `model` is the best of them on the
             validation texts, so its own metrics flatter it; the mean over seeds does not.
@@ -144,5 +146,7 @@ class TrainingResult:
     metrics: dict[str, float]
     history: list[dict[str, float]]
     preset: str
+    config: dict[str, Any]
+    unlabelled: int
     settings: TrainingSettings
     seeds: list[dict[str, float]]

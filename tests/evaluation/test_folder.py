@@ -4,13 +4,12 @@ import json
 import os
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 from attribution.zoo import build, tokenizer
 
+from evaluation.reviews import FILLER, GOOD, TINY, extractor, reviews
 from hf_attn_attr import (
-    AttributionExtractor,
     CorruptArtifactError,
     IncompatibleError,
     InfluenceMatrix,
@@ -18,50 +17,12 @@ from hf_attn_attr import (
     TrainingSettings,
 )
 from hf_attn_attr.data import load_labelled
-from hf_attn_attr.evaluation import evaluate_folder, load_evaluation, matching_extractor
+from hf_attn_attr.evaluation import evaluate_folder, load_evaluation, matching_extractor, subject
 from hf_attn_attr.evaluation.checks import CHECKS
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.workflow import influence_of, run
 
-NAMES = ["quality", "influence", "association", "stability", "attribution", "attention"]
-TINY = {"embedding_size": 16, "hidden_size": 8, "attention_size": 8, "char_ngram_buckets": 0}
-GOOD = ["good", "lovely", "great", "fine", "superb", "warm"]
-BAD = ["bad", "awful", "poor", "grim", "dull", "cold"]
-FILLER = [f"w{number}" for number in range(40)]
-
-
-def reviews(count, seed):
-    """Texts whose label follows from two words among fillers."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for row in range(count):
-        words = list(rng.choice(FILLER, 6)) + list(rng.choice([GOOD, BAD][row % 2], 2))
-        rows.append((" ".join(rng.permutation(words)), ["pos", "neg"][row % 2]))
-    return pd.DataFrame(rows, columns=["text", "label"])
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A folder with texts and a model that has learned them."""
-    home = tmp_path_factory.mktemp("home")
-    reviews(400, 0).to_csv(home / "train.csv", index=False)
-    reviews(120, 1).to_csv(home / "dev.csv", index=False)
-    reviews(80, 2)[["text"]].to_csv(home / "plain.csv", index=False)
-    run(
-        home / "train.csv", home / "dev.csv", output_dir=home / "model", config=TINY,
-        settings=TrainingSettings(epochs=8, learning_rate=1e-2), progress=False,
-    )  # fmt: skip
-    return home
-
-
-@pytest.fixture
-def model(home, tmp_path):
-    shutil.copytree(home / "model", tmp_path / "model")
-    return tmp_path / "model"
-
-
-def extractor(folder, **arguments):
-    return AttributionExtractor(*load_model(folder), **arguments)
+NAMES = ["quality", "influence", "association", "stability", "attribution", "attention", "seeds"]
 
 
 def test_the_main_job_of_the_command(command, home, model, monkeypatch):
@@ -90,6 +51,7 @@ def test_the_main_job_of_the_command(command, home, model, monkeypatch):
         for reason in check["reasons"]:
             assert " ".join(reason.split()) in " ".join(done.out.split())
     assert "The matrix was folded on the same texts." in done.out
+    assert "--sample takes more" not in done.out  # all texts are in it
     matrix = InfluenceMatrix.from_pretrained(model)
     assert matrix.manifest["checks"]["verdicts"] == verdicts
     assert "texts" in matrix.manifest["checks"]["association"]  # what was there stays
@@ -100,10 +62,39 @@ def test_the_main_job_of_the_command(command, home, model, monkeypatch):
     assert set(top) == set(GOOD)
 
 
+def test_samples_are_of_fewer_texts_where_a_pass_costs_more(command, home, model, monkeypatch):
+    assert (subject.SAMPLE, subject.SAMPLE_OF_OTHERS) == (300, 100)
+    monkeypatch.setattr(subject, "SAMPLE_OF_OTHERS", 10)
+    monkeypatch.setattr(subject, "SAMPLE", 20)
+    monkeypatch.setattr("hf_attn_attr.evaluation.folder.HALVED", 80)
+    source, folder = model.parent / "bert", model.parent / "answers"
+    build("bert").float().save_pretrained(source)
+    tokenizer("wordpiece").save_pretrained(source)
+    texts = home / "dev.csv"
+    made = command("run", "--model", source, "--texts", texts, "-o", folder)
+    assert made.status == 0, made.err
+    ask = ("evaluate", "--data", texts, "--label-column", "")
+    for place, options, corpus, single in (
+        (folder, ["--model", source], 30, 10),
+        (model, [], 60, 20),
+    ):
+        done = command(*ask, place, *options)
+        assert done.status == 0, done.err
+        record = load_evaluation(place)
+        halves = record["checks"][3]
+        assert halves["figures"]["texts"] == 80
+        assert "The matrix is of 120 texts" in halves["reasons"][1]
+        told = record["texts"]
+        assert (told["corpus_sample"], told["text_sample"]) == (corpus, single)
+        assert f"{corpus} of them" in done.out
+        assert "--sample takes more" in done.out
+
+
 def test_the_figures_of_the_corpus_check(home, model):
     record = evaluate_folder(model, extractor(model), home / "dev.csv", sample=20)
+    assert record["checks"][3]["figures"]["texts"] == 60  # three times the sample
     figures = record["checks"][1]["figures"]
-    assert figures["texts"] == 60  # three times the sample
+    assert figures["texts"] == 60
     assert set(figures["classes"]) == {"pos", "neg"}
     for ways in [*figures["classes"].values(), figures["overall"]]:
         assert set(ways) == {"delete", "mask"}

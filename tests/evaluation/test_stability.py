@@ -47,6 +47,8 @@ def test_agreement_is_spearman_over_the_words_both_know():
         assert row.words == len(both) > 3
         expected = spearmanr([left[w] for w in both], [right[w] for w in both]).statistic
         assert row.spearman == pytest.approx(expected)
+        alike = [np.sign(left[w]) == np.sign(right[w]) for w in both]
+        assert row.same_sign == pytest.approx(np.mean(alike))
     pairs = list(zip(table["first"], table["second"], strict=True))
     assert sorted(set(pairs)) == list(combinations(range(3), 2))
 
@@ -57,6 +59,7 @@ def test_a_matrix_agrees_with_itself_and_not_with_its_opposite():
     opposite = dataclasses.replace(matrix, influence=-matrix.influence)
     table = seed_agreement([matrix, opposite], measures=["influence"])
     assert table["spearman"].tolist() == pytest.approx([-1] * 3)
+    assert table["same_sign"].tolist() == [0] * 3
 
 
 def test_what_is_undefined_has_no_agreement():
@@ -64,6 +67,7 @@ def test_what_is_undefined_has_no_agreement():
     table = seed_agreement([matrix, matrix], measures=["log_odds"])
     assert table["words"].tolist() == [0] * 3
     assert table["spearman"].isna().all()
+    assert table["same_sign"].isna().all()
     constant = dataclasses.replace(matrix, influence=np.ones_like(matrix.influence))
     assert seed_agreement([matrix, constant], measures=["influence"])["spearman"].isna().all()
 

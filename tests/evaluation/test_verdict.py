@@ -136,13 +136,51 @@ def test_the_data_agree_with_most_top_words_of_every_class():
 
 
 def test_stability_needs_halves_that_agree():
-    figures = {"texts": 400, "spearman": {"influence": 0.7, "joint": 0.9}, "listed": 0.6}
+    figures = {
+        "texts": 400, "folded": 400, "spearman": {"influence": 0.7, "joint": 0.9}, "same_sign": 0.8,
+        "listed": 0.6,
+    }  # fmt: skip
     found = verdict.on_stability(figures)
     assert found.level == "supported"
-    assert "agree by 0.70 (Spearman; wanted 0.7, of joint 0.90)" in found.reasons[0]
+    assert "agree by 0.70 (Spearman; wanted 0.7, of joint 0.90), 80% of" in found.reasons[0]
+    assert len(found.reasons) == 1
+    more = verdict.on_stability({**figures, "folded": 401})
+    assert "The matrix is of 401 texts" in more.reasons[1]
     figures["spearman"] = {"influence": 0.69}
     assert verdict.on_stability(figures).level == "not supported"
     assert verdict.on_stability({**figures, "texts": 10}).level == "not checked"
+
+
+def seeds(**changes):
+    words = [
+        {"word": f"w{number}", "published": number < 9, "selected": 4 if number % 3 else 1}
+        for number in range(12)
+    ]
+    row = {
+        "refits": 0.7, "matrix": 0.7, "same_sign": 0.9, "compared": 99, "listed": 0.5,
+        "words": words,
+    }  # fmt: skip
+    classes = {"joy": {**row, **changes}, "fear": row}
+    return {"texts": 400, "refits": [{}] * 4, "classes": classes}
+
+
+def test_seeds_must_agree_with_each_other_and_with_the_matrix_on_every_class():
+    found = verdict.on_seeds(seeds())
+    assert found.level == "supported"
+    assert found.reasons[0] == "2 of 2 classes."
+    assert "9 top words are in 50% of their lists (wanted 50%), 6 in all" in found.reasons[1]
+    assert found.reasons[1].endswith("in fewer than half: w0, w3, w6.")
+    for changes in ({"refits": 0.69}, {"matrix": 0.69}, {"listed": 0.49}):
+        found = verdict.on_seeds(seeds(**changes))
+        assert found.level == "partly supported"
+        assert found.reasons[1].startswith("joy: not supported, ")
+    for changes in ({"refits": None}, {"matrix": None}, {"words": []}):
+        found = verdict.on_seeds(seeds(**changes))
+        assert found.level == "partly supported"
+        assert found.reasons[1].startswith("joy: not checked")
+    few = {**seeds(), "classes": {"joy": {**seeds()["classes"]["joy"], "words": []}}}
+    assert verdict.on_seeds(few).level == "not checked"
+    assert verdict.on_seeds({**seeds(), "texts": 10}).level == "not checked"
 
 
 @pytest.mark.parametrize("way", ["delete", "mask"])
