@@ -51,6 +51,6 @@ def training_cost() -> str:
         f"Training on SST-2, {result['steps']} steps (`benchmarks/training_cost.py`, CPU time, "
         f"medians): `train` is {whole:.2f} times as fast as a stock `Trainer` with random batches "
         f"(wanted: 1.6), at accuracy {accuracy['whole: ours']:.4f} against "
-        f"{accuracy['whole: stock Trainer, random batches']:.4f}; `Trainer` takes {steps:.2f} times "
-        "as long as a bare loop over the same batches (wanted: 1.1 at most)."
+        f"{accuracy['whole: stock Trainer, random batches']:.4f}; `Trainer` takes {steps:.2f} "
+        "times as long as a bare loop over the same batches (wanted: 1.1 at most)."
     )

@@ -103,8 +103,8 @@ def quality() -> str:
     return (
         "Validation splits, mean ± standard deviation over 3 seeds; a figure without ± is of one "
         "run (`benchmarks/quality.py`). *Default* and *`plain`* are presets; *+ word vectors* "
-        "starts from vectors distilled from MiniLM (`--init-embeddings`); *+ teacher* also learns from "
-        "that MiniLM fine-tuned on the same labels (`--teacher`), which also labels random n-grams "
+        "starts from vectors distilled from MiniLM (`--init-embeddings`); *+ teacher* also learns "
+        "from that MiniLM fine-tuned on the same labels (`--teacher`), which also labels random n-grams "
         "of the training texts (`--teacher-ngrams`, about 70,000 in all). Peers see "
         "the same training texts: TF-IDF of words "
         "and pairs + logistic regression; a fastText-like bag; logistic regression on MiniLM "
