@@ -59,6 +59,7 @@ def measure(name: str, variant: str, texts: tasks.Texts, seed: int, work: Any) -
         texts.train,
         texts.validation,
         output_dir=work / "ablation",
+        preset="plain",
         config=config,
         settings=TrainingSettings(**settings, seed=seed),
         progress=False,

@@ -89,6 +89,7 @@ def trained_by_us(name: str, texts: Texts, work: Path) -> RunResult:
         texts.validation,
         extra_train=texts.extra,
         output_dir=work / f"{name}_contribution",
+        preset="plain",
         settings=TrainingSettings(),
         progress=False,
     )

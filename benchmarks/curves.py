@@ -29,12 +29,19 @@ def ours(
     """Validation metric of our model with its own settings."""
     init = str(peers.minilm()) if vectors else None
     settings = TrainingSettings(seed=seed, init_embeddings=init)
-    result = fit(train, held_out, output_dir=work / "curves", settings=settings, progress=False)
+    result = fit(
+        train,
+        held_out,
+        output_dir=work / "curves",
+        preset="plain",
+        settings=settings,
+        progress=False,
+    )
     return result.metrics[TASKS[name].metric]
 
 
 ARMS: dict[str, Callable[..., float]] = {
-    "scratch": lambda *where: ours(*where, vectors=False),
+    "plain": lambda *where: ours(*where, vectors=False),
     "distilled": lambda *where: ours(*where, vectors=True),
     "tfidf": lambda name, train, held_out, *_: peers.tfidf(train, held_out).metrics[
         TASKS[name].metric

@@ -49,10 +49,16 @@ from hf_attn_attr.training import fit
 SEEDS = "checkpoints/seed_{seed}/finished"
 SETUPS = {
     "sst": ("sst", f"sst_scratch/{SEEDS}", "SST-2, default"),
-    "sst_faithful": ("sst", "preset_faithful_{seed}", "SST-2, preset `faithful`"),
+    "sst_plain": ("sst", f"sst_plain/{SEEDS}", "SST-2, preset `plain`"),
     "sst_taught": ("sst", f"sst_taught/{SEEDS}", "SST-2, + teacher"),
     "emotion": ("emotion", f"emotion_scratch/{SEEDS}", "emotion, default"),
+    "emotion_plain": ("emotion", f"emotion_plain/{SEEDS}", "emotion, preset `plain`"),
     "hatexplain": ("hatexplain", f"hatexplain_scratch/{SEEDS}", "HateXplain, default"),
+    "hatexplain_plain": (
+        "hatexplain",
+        f"hatexplain_plain/{SEEDS}",
+        "HateXplain, preset `plain`",
+    ),
     "sst_minilm": ("sst", "sst_finetuned", "SST-2, fine-tuned MiniLM"),
 }
 SIGNED = ("contribution", "integrated_gradients", "input_x_gradient", "occlusion")

@@ -34,7 +34,13 @@ def columns_of(name: str, seed: int, data: Path | None, work: Path, split: str) 
             epochs = TrainingSettings().epochs
         settings = TrainingSettings(seed=seed, epochs=epochs)
         result = run(
-            train, validation, output_dir=folder, config=config, settings=settings, progress=False
+            train,
+            validation,
+            output_dir=folder,
+            preset="plain",
+            config=config,
+            settings=settings,
+            progress=False,
         )
         save_columns(result.columns, folder / "validation", {})
         trained = result.training

@@ -2,9 +2,10 @@
 
     python benchmarks/quality.py --data DATA [--seeds 3] [--arms scratch ...] [--only sst ...]
 
-Arms: "scratch" is the default preset; "distilled" starts from word vectors distilled from MiniLM;
-"taught" also learns from a MiniLM fine-tuned on the same labelled texts; "tfidf", "bag", "frozen"
-and "finetuned" are the peers of `peers.py`. All are measured on the validation split; on SST the
+Arms: "scratch" is the default preset, "vectors" starts it from word vectors distilled from MiniLM;
+"plain" and "distilled" are the same with preset `plain`, and "taught" also learns from a MiniLM
+fine-tuned on the same labelled texts; "tfidf", "bag", "frozen" and "finetuned" are the peers of
+`peers.py`. All are measured on the validation split; on SST the
 influence is held against human labels of single words. The figures of an arm go to
 `results/quality_TASK_ARM.json`, and are not measured again (`--again` does). The table of
 `ablation.py` is printed below, where it is measured.
@@ -64,7 +65,15 @@ def main() -> None:
 Runs = list[dict[str, Any]]  # of each seed
 
 
-def ours(name: str, texts: Texts, seeds: range, folder: Path, data: Path, **settings: Any) -> Runs:
+def ours(
+    name: str,
+    texts: Texts,
+    seeds: range,
+    folder: Path,
+    data: Path,
+    preset: str = "default",
+    **settings: Any,
+) -> Runs:
     """Train all seeds, then of each: quality, cost, and agreement with human word labels."""
     task = TASKS[name]
     started = time.perf_counter()
@@ -73,6 +82,7 @@ def ours(name: str, texts: Texts, seeds: range, folder: Path, data: Path, **sett
         texts.validation,
         extra_train=texts.extra,
         output_dir=folder,
+        preset=preset,
         settings=TrainingSettings(seed=seeds[0], seeds=len(seeds), **settings),
         progress=False,
     )
@@ -101,13 +111,23 @@ def scratch(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> 
     return ours(name, texts, seeds, folder, data)
 
 
-def distilled(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> Runs:
-    """With word vectors from MiniLM."""
+def plain(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> Runs:
+    """Preset `plain`."""
+    return ours(name, texts, seeds, folder, data, "plain")
+
+
+def vectors(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> Runs:
+    """The default preset with word vectors from MiniLM."""
     return ours(name, texts, seeds, folder, data, init_embeddings=str(peers.minilm()))
 
 
+def distilled(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> Runs:
+    """Preset `plain` with word vectors from MiniLM."""
+    return ours(name, texts, seeds, folder, data, "plain", init_embeddings=str(peers.minilm()))
+
+
 def taught(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> Runs:
-    """With word vectors from MiniLM, and a fine-tuned MiniLM as teacher, of n-grams too."""
+    """Preset `plain` with word vectors, and a fine-tuned MiniLM as teacher, of n-grams too."""
     teacher = folder.parent / f"{name}_finetuned"
     finetuned(name, texts, seeds, teacher, data)
     return ours(
@@ -116,6 +136,7 @@ def taught(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> R
         seeds,
         folder,
         data,
+        "plain",
         init_embeddings=str(peers.minilm()),
         teacher=str(teacher),
         teacher_weight=TEACHER_WEIGHT,
@@ -146,6 +167,8 @@ def frozen(name: str, texts: Texts, seeds: range, folder: Path, data: Path) -> R
 
 ARMS: dict[str, Callable[[str, Texts, range, Path, Path], Runs]] = {
     "scratch": scratch,
+    "plain": plain,
+    "vectors": vectors,
     "distilled": distilled,
     "taught": taught,
     "tfidf": tfidf,

@@ -82,6 +82,7 @@ def measure(name: str, case: Case, weight: float, seed: int, arguments: Any) -> 
         case.train,
         case.validation,
         output_dir=arguments.work / f"rationales_{name}",
+        preset="plain",
         settings=TrainingSettings(seed=seed, attention_weight=weight),
         progress=False,
     )

@@ -32,6 +32,7 @@ def main() -> None:
                 training,
                 validation,
                 output_dir=arguments.work / f"unknown_{rule}_{seed}",
+                preset="plain",
                 tokenizer=tokenizer,
                 settings=TrainingSettings(seed=seed),
                 progress=False,

@@ -95,7 +95,7 @@ ProblemType = Annotated[
         help="single_label_classification, multi_label_classification or regression; else found."
     ),
 ]
-Preset = Annotated[str, typer.Option(help="default, fast, faithful or lin2017.")]
+Preset = Annotated[str, typer.Option(help="default, fast, plain or lin2017.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A config field: FIELD=VALUE.")]
 InitEmbeddings = Annotated[
     str | None,

@@ -51,7 +51,7 @@ def train(
         extra_train: More training texts with the same labels.
         unlabelled: Texts without labels, for instance those to be classified later: a teacher's
             probabilities are learned on them too, and their words get pretrained vectors.
-        preset: "default", "fast", "faithful" or "lin2017".
+        preset: "default", "fast", "plain" or "lin2017".
         config: Fields of `SelfAttentiveConfig` to set on top of the preset.
         tokenizer: A tokenizer; None trains one on the training texts.
         settings: How to train.
