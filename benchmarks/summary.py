@@ -110,8 +110,8 @@ def quality() -> str:
         "from that MiniLM fine-tuned on the same labels (`--teacher`), which also labels random "
         "n-grams of the training texts (`--teacher-ngrams`, about 70,000 in all). Peers see the "
         "same training texts: TF-IDF of words and pairs + logistic regression; a fastText-like "
-        "bag; logistic regression on MiniLM sentence embeddings; MiniLM fine-tuned for two epochs. Early stopping, thresholds, C and "
-        "learning rates are chosen on these same validation texts, for all, and so were our "
+        "bag; logistic regression on MiniLM sentence embeddings; MiniLM fine-tuned for two "
+        "epochs. Early stopping, thresholds, C and learning rates are chosen on these same validation texts, for all, and so were our "
         "defaults: the figures are a little optimistic. TREC-6 and AG News have no validation "
         "split: a fixed fifth of the training texts is held out.\n\n"
         + table(["data", *ARMS.values()], rows)
