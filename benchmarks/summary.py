@@ -104,14 +104,15 @@ def quality() -> str:
         if any(cells):
             rows.append([task.title, *cells])
     return (
-        "Validation splits, mean ± standard deviation over 3 seeds; a figure without ± is of one "
-        "run (`benchmarks/quality.py`). *Default* and *`plain`* are presets; *+ word vectors* "
-        "starts from vectors distilled from MiniLM (`--init-embeddings`); *+ teacher* also learns "
-        "from that MiniLM fine-tuned on the same labels (`--teacher`), which also labels random "
-        "n-grams of the training texts (`--teacher-ngrams`, about 70,000 in all). Peers see the "
-        "same training texts: TF-IDF of words and pairs + logistic regression; a fastText-like "
-        "bag; logistic regression on MiniLM sentence embeddings; MiniLM fine-tuned for two "
-        "epochs. Early stopping, thresholds, C and learning rates are chosen on these same validation texts, for all, and so were our "
+        "Validation splits, mean ± standard deviation over 3 seeds; a figure without ± is of "
+        "one run (`benchmarks/quality.py`). *Default* and *`plain`* are presets; *+ word "
+        "vectors* starts from vectors distilled from MiniLM (`--init-embeddings`); *+ "
+        "teacher* also learns from that MiniLM fine-tuned on the same labels (`--teacher`), "
+        "which also labels random n-grams of the training texts (`--teacher-ngrams`, about "
+        "70,000 in all). Peers see the same training texts: TF-IDF of words and pairs + "
+        "logistic regression; a fastText-like bag; logistic regression on MiniLM sentence "
+        "embeddings; MiniLM fine-tuned for two epochs. Early stopping, thresholds, C and "
+        "learning rates are chosen on these same validation texts, for all, and so were our "
         "defaults: the figures are a little optimistic. TREC-6 and AG News have no validation "
         "split: a fixed fifth of the training texts is held out.\n\n"
         + table(["data", *ARMS.values()], rows)
