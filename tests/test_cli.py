@@ -613,7 +613,7 @@ DAMAGE = {
         "columns.json",
         lambda path: path.write_text(path.read_text().replace('"provenance"', '"qrovenance"')),
         ["fold", "{out}", "-o", "{out}"],
-        "computed with. Extract again",
+        "does not have the digest that it names",
     ),
     "weights cut": (
         "model.safetensors",

@@ -164,7 +164,7 @@ def test_read_verified_reads_the_file_or_notices_any_flipped_bit(
     path = tmp_path_factory.getbasetemp() / "verified.bin"
     path.write_bytes(data)
     digest = sha256_of_bytes(data)
-    assert read_verified(path, digest, lambda p: p.read_bytes()) == data
+    assert read_verified(path, digest, lambda file: file.read()) == data
     damaged = bytearray(data)
     damaged[position % len(data)] ^= 1 << bit
     path.write_bytes(damaged)
@@ -174,6 +174,18 @@ def test_read_verified_reads_the_file_or_notices_any_flipped_bit(
     assert read == []  # nothing parses damaged bytes
 
 
+def test_what_is_read_is_what_was_checked_even_if_it_is_replaced_meanwhile(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def read(file):
+        write_bytes(path, b"new")
+        return file.read()
+
+    assert read_verified(path, sha256_of_bytes(b"old"), read) == b"old"
+    assert path.read_bytes() == b"new"
+
+
 def test_read_verified_names_a_missing_file(tmp_path):
     with pytest.raises(CorruptArtifactError, match=r"gone\.bin is missing"):
-        read_verified(tmp_path / "gone.bin", "0" * 64, lambda p: p)
+        read_verified(tmp_path / "gone.bin", "0" * 64, lambda file: file.read())

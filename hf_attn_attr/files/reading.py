@@ -1,12 +1,13 @@
 """Files read only as they were written."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from ..errors import CorruptArtifactError, IncompatibleError
-from .digests import SEAL, sealed_json, sha256_of_file
+from .digests import SEAL, sealed_json
 from .writing import settle
 
 _T = TypeVar("_T")
@@ -36,21 +37,25 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_verified(path: Path, sha256: str, read: Callable[[Path], _T]) -> _T:
-    """`read(path)`, after checking that the file still has the digest its manifest names.
+def read_verified(path: Path, sha256: str, read: Callable[[BinaryIO], _T]) -> _T:
+    """`read(file)`, after checking that the file still has the digest its manifest names.
+
+    It is opened once: what is read is what was checked, even if it is replaced meanwhile.
 
     Raises:
         CorruptArtifactError: If the file is missing or its bytes have changed.
     """
     if not path.is_file():
         raise CorruptArtifactError(f"{path} is missing. Fetch or write its folder again.")
-    found = sha256_of_file(path)
-    if found != sha256:
-        raise CorruptArtifactError(
-            f"{path} has SHA-256 {found}, its manifest says {sha256}: the file was damaged or "
-            "exchanged. Fetch or write its folder again."
-        )
-    return read(path)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256:
+            raise CorruptArtifactError(
+                f"{path} has SHA-256 {found}, its manifest says {sha256}: the file was damaged or "
+                "exchanged. Fetch or write its folder again."
+            )
+        file.seek(0)
+        return read(file)
 
 
 def read_manifest(path: Path, version: int, sealed_since: int, advice: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ digest of the table and its own.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -116,9 +116,9 @@ def _read(folder: Path) -> Content:
         ) from error
 
 
-def _read_table(path: Path) -> pa.Table:
-    with pq.ParquetFile(path, memory_map=True) as file:
-        return file.read()
+def _read_table(file: BinaryIO) -> pa.Table:
+    with pq.ParquetFile(file) as table:
+        return table.read()
 
 
 def _migrated(table: pa.Table, version: int) -> pa.Table:

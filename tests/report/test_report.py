@@ -16,7 +16,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from hf_attn_attr import write_report
 from hf_attn_attr.columns import save_columns
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError, InvalidInputError
-from hf_attn_attr.files import sha256_of_file
+from hf_attn_attr.files import sealed_json, sha256_of_file
 from hf_attn_attr.influence import fold
 from hf_attn_attr.report import page as page_module
 from hf_attn_attr.report.examples import MOST_COST, MOST_WORDS, examples_of
@@ -125,7 +125,8 @@ def test_columns_may_lie_elsewhere_but_must_belong_to_the_matrix(folder, tmp_pat
         read_material(folder, tmp_path)
     manifest = json.loads((tmp_path / "columns" / "columns.json").read_bytes())
     manifest["provenance"]["weights_sha256"] = "0" * 64
-    (tmp_path / "columns" / "columns.json").write_text(json.dumps(manifest))
+    del manifest["manifest_sha256"]
+    (tmp_path / "columns" / "columns.json").write_bytes(sealed_json(manifest))
     with pytest.raises(IncompatibleError, match="weights_sha256"):
         read_material(folder, tmp_path / "columns")
 
