@@ -19,8 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from ..errors import CorruptArtifactError
 
 _NEXT = ".next"
@@ -190,16 +188,18 @@ def _naming(path: Path) -> Iterator[None]:
     """Errors of the disk are OSErrors and name the file, which those of other libraries are not."""
     try:
         yield
-    except SafetensorError as error:
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":  # not imported for its name alone
+            raise
         found = re.search(r"os error (\d+)", str(error))
         if found is None:
             raise
         number = int(found[1])
         raise OSError(number, os.strerror(number), str(path)) from error
-    except OSError as error:
-        if error.errno is None or error.filename is not None:
-            raise
-        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def _sync_folder(path: Path) -> None:
