@@ -73,6 +73,7 @@ def _load(folder: Path) -> tuple[Dataset, dict[str, Any]]:
     )
     with sound(f"{folder} holds no sound columns", "Extract again."):
         table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), pq.read_table)
+        table.validate(full=True)  # that texts are UTF-8, which nothing else looks at before use
         dataset = Dataset(InMemoryTable(table))
     if len(dataset) != manifest.get("rows"):
         raise CorruptArtifactError(

@@ -21,8 +21,9 @@ def state():
     loggers = {n: l.level for n, l in logging.root.manager.loggerDict.items()
                if isinstance(l, logging.Logger) and not n.startswith("hf_attn_attr")}
     return {
-        "environment": {k: hash(v) for k, v in os.environ.items()}, "loggers": loggers, "root": logging.root.level,
-        "handlers": repr(logging.root.handlers), "folder": os.getcwd(), "umask": os.umask(os.umask(0)),
+        "environment": {name: hash(value) for name, value in os.environ.items()},
+        "loggers": loggers, "root": logging.root.level, "handlers": repr(logging.root.handlers),
+        "folder": os.getcwd(), "umask": os.umask(os.umask(0)),
         "interrupt": repr(signal.getsignal(signal.SIGINT)), "hook": repr(sys.excepthook),
         "threads": torch.get_num_threads(), "seed": torch.initial_seed(),
         "verbosity": transformers.utils.logging.get_verbosity(),
