@@ -65,7 +65,8 @@ def kept() -> dict[str, tuple[int, int]]:
     """What the page says already."""
     if not DOCUMENT.is_file():
         return {}
-    rows = re.findall(r"`(\S+)` \| ([\d,]+) \| ([\d,]+) \|", DOCUMENT.read_text(encoding="utf-8"))
+    page = DOCUMENT.read_text(encoding="utf-8")
+    rows = re.findall(r"`(\S+)` \| ([\d,]+) \| ([\d,]+) \|", page)
     return {test: tuple(int(n.replace(",", "")) for n in numbers) for test, *numbers in rows}
 
 
