@@ -78,7 +78,8 @@ def fuzzed() -> str:
     return (
         f"\n`make fuzz`: {mutants['mutants']:,} mutated artifacts, of which "
         f"{mutants['refused'] + mutants['refused vouched for']:,} were refused, "
-        f"{mutants['accepted with other content vouched for']:,} had other content and fitting digests, "
+        f"{mutants['accepted with other content vouched for']:,} had other content and fitting "
+        "digests, "
         f"{mutants['silent accepts']:,} were accepted silently and {mutants['crashes']:,} "
         f"ended in an error that is not ours; {texts['strings']:,} strings through offsets, HTML, "
         f"Markdown, CSV and the terminal, of which {wrong:,} did not come back.\n"
