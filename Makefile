@@ -15,7 +15,7 @@ CAPTUM ?= captum==0.9.0
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup setup-test demo test lint types unit kill faults-table format quality bench \
+.PHONY: setup setup-test demo test lint types unit kill fuzz audit floors faults-table format quality bench \
 	screenshots clean
 
 setup: .venv/.installed
@@ -53,6 +53,24 @@ unit: setup-test
 # Processes killed at random moments, 50 times per kind of job.
 kill: setup-test
 	KILLS=50 $(BIN)/pytest -n $(WORKERS) tests/faults/test_kills.py
+
+# 200,000 mutated artifacts and 50,000 strings; tests do a short run.
+fuzz: setup-test
+	$(BIN)/python tests/faults/fuzz.py
+
+# Known vulnerabilities of what is installed; asks a service on the network.
+audit: setup-test
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit --skip-editable
+
+# The quick tests on the oldest dependencies that pyproject.toml allows, in .venv-floors.
+floors:
+	$(PYTHON) -m venv .venv-floors
+	sed -n '/^dependencies/,/^]/s/.*"\(.*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml > .venv-floors/floors.txt
+	.venv-floors/bin/pip install --quiet $(TORCH_ARGS) --constraint .venv-floors/floors.txt torch
+	.venv-floors/bin/pip install --quiet --constraint .venv-floors/floors.txt --editable ".[test]"
+	.venv-floors/bin/pytest -n $(WORKERS) tests/influence tests/test_files.py tests/test_loading.py \
+		tests/test_extraction.py tests/test_house.py tests/test_side_effects.py
 
 # docs/reliability.md: every fault tried in full, which takes half an hour of one core.
 faults-table: setup-test
@@ -94,4 +112,4 @@ screenshots: setup-test
 	$(BIN)/python docs/screenshots.py --data $(DATA)
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-floors build dist *.egg-info

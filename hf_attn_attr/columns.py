@@ -15,6 +15,7 @@ from .files import (
     replacing_together,
     sealed_json,
     sha256_of_file,
+    sound,
 )
 from .remote import fetch, is_repo_id, resolve
 
@@ -70,10 +71,13 @@ def _load(folder: Path) -> tuple[Dataset, dict[str, Any]]:
         *(folder / MANIFEST, FORMAT_VERSION, _SEALED_SINCE),
         advice="Extract again, or use the release that wrote it.",
     )
-    table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), pq.read_table)
-    if len(table) != manifest.get("rows"):
+    with sound(f"{folder} holds no sound columns", "Extract again."):
+        table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), pq.read_table)
+        table.validate(full=True)  # that texts are UTF-8, which nothing else looks at before use
+        dataset = Dataset(InMemoryTable(table))
+    if len(dataset) != manifest.get("rows"):
         raise CorruptArtifactError(
-            f"{folder / COLUMNS} holds {len(table):,} of {manifest.get('rows'):,} rows that "
+            f"{folder / COLUMNS} holds {len(dataset):,} of {manifest.get('rows')!r} rows that "
             "its manifest names. Extract again."
         )
     provenance = manifest.get("provenance")
@@ -81,4 +85,4 @@ def _load(folder: Path) -> tuple[Dataset, dict[str, Any]]:
         raise CorruptArtifactError(
             f"{folder / MANIFEST} does not say what the columns were computed with. Extract again."
         )
-    return Dataset(InMemoryTable(table)), provenance
+    return dataset, provenance

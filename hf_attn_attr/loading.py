@@ -20,6 +20,7 @@ from .models.configuration_self_attentive import SelfAttentiveConfig
 from .models.modeling_self_attentive import SelfAttentiveForSequenceClassification
 from .patterns import check_patterns
 from .remote import fetch, resolve
+from .sizes import check_sizes
 
 WEIGHTS = "model.safetensors"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -80,7 +81,8 @@ def load_classifier(
             tokenizer is not a fast one or has patterns that can take time without end, or a folder
             is given with a revision.
         HubError: If the Hub lacks it or cannot be reached.
-        CorruptArtifactError: As for `load_model`; of any model, if a weight is not finite.
+        CorruptArtifactError: As for `load_model`; of any model, if a weight is not finite or the
+            config asks for far more weights than there are.
     """
     name = str(name_or_folder)
     options: dict[str, Any] = {"trust_remote_code": False, "token": token}
@@ -94,19 +96,27 @@ def load_classifier(
     else:
         options["revision"] = commit = _commit(name, revision, token)
         folder = fetch(name, commit, (CONFIG,), required=(CONFIG,), token=token)
-        if _is_self_attentive(folder):
-            folder = fetch(name, commit, FILES, required=(CONFIG, WEIGHTS), token=token)
+        required = (CONFIG, WEIGHTS) if _is_self_attentive(folder) else (CONFIG,)
+        folder = fetch(name, commit, FILES, required=required, token=token)
     if _is_self_attentive(folder):
         return load_model(folder)
     try:
         config = AutoConfig.from_pretrained(name, **options)
         if "/" in str(config._attn_implementation):  # a kernel: code of a repository
             config._attn_implementation = None
+        check_sizes(
+            config.to_dict(),
+            folder,
+            lambda: AutoModelForSequenceClassification.from_config(config, trust_remote_code=False),
+            name,
+        )
         model, report = AutoModelForSequenceClassification.from_pretrained(
             name, config=config, output_loading_info=True, use_safetensors=True, **options
         )
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except CorruptArtifactError:
+        raise
+    except Exception as error:  # whatever a config makes transformers and torch raise
         raise InvalidInputError(
             f"{name} cannot be loaded as a sequence classifier with its tokenizer "
             f"({type(error).__name__}: {error}). Give a Hub name or a folder of one, its weights "
@@ -151,6 +161,15 @@ def _model(folder: Path) -> SelfAttentiveForSequenceClassification:
             f"{config.label2id}. Train or fetch it again."
         )
     path = folder / WEIGHTS
+    _read(
+        path,
+        lambda: check_sizes(
+            config.to_dict(),
+            folder,
+            lambda: SelfAttentiveForSequenceClassification(config),
+            str(folder),
+        ),
+    )
     model, report = _read(
         path,
         lambda: SelfAttentiveForSequenceClassification.from_pretrained(
@@ -211,6 +230,8 @@ def _tokenizer(folder: Path, config: SelfAttentiveConfig) -> PreTrainedTokenizer
 def _read(path: Path, read: Callable[[], _T]) -> _T:
     try:
         return read()
+    except CorruptArtifactError:
+        raise
     except Exception as error:  # safetensors, tokenizers and torch each raise their own kinds
         raise CorruptArtifactError(
             f"{path} cannot be loaded ({type(error).__name__}: {error}). Train or fetch it again."

@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from html import escape
+from typing import Literal
 
 # Punctuation between two letters or digits, as in "don't" and "well-known", means nothing to
 # Markdown or HTML, but for "www."; all other punctuation of ASCII may.
@@ -66,6 +68,14 @@ def csv(text: str) -> str:
     tab or carriage return) gets one apostrophe in front; take it away to have the text again.
     """
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def csv_quoting(texts: Iterable[str]) -> Literal[0, 2]:
+    """How a CSV file of these texts has to be quoted: csv.QUOTE_MINIMAL or csv.QUOTE_NONNUMERIC.
+
+    Python's writer leaves a carriage return bare, which most readers take for the end of a row.
+    """
+    return 2 if any("\r" in text for text in texts) else 0
 
 
 def _may_be_markup(character: str) -> bool:

@@ -18,6 +18,7 @@ STOREYS = (
         "colours",
         "terminal_bars",
         "patterns",
+        "sizes",
     },
     {"remote", "cards"},
     {"models", "tokenization", "vectors", "influence", "demo", "highlighting"},

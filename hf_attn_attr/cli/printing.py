@@ -121,7 +121,7 @@ def print_json(value: Any) -> None:
 
 def print_csv(rows: "pd.DataFrame") -> None:
     """Print rows as CSV; what a spreadsheet would run as a formula gets an apostrophe in front."""
-    from ..markup import csv, printable
+    from ..markup import csv, csv_quoting, printable
 
     def safe(cell: Any) -> Any:
         if not isinstance(cell, str):
@@ -130,7 +130,8 @@ def print_csv(rows: "pd.DataFrame") -> None:
         return csv(printable(cell) if sys.stdout.isatty() else cell)
 
     rows = rows.map(safe)
-    print(rows.to_csv(index=False, lineterminator="\n"), end="")  # noqa: T201
+    quoting = csv_quoting(cell for cell in rows.to_numpy().flat if isinstance(cell, str))
+    print(rows.to_csv(index=False, lineterminator="\n", quoting=quoting), end="")  # noqa: T201
 
 
 def print_parts(*parts: Any) -> None:

@@ -1,7 +1,7 @@
 """Files written whole or not at all, and digests to recognise them by."""
 
 from .digests import canonical_json, sealed_json, sha256_of_bytes, sha256_of_file
-from .reading import read_json, read_manifest, read_settled, read_verified
+from .reading import read_json, read_manifest, read_settled, read_verified, sound
 from .writing import check_writable, replacing, replacing_together, settle, write_bytes
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "settle",
     "sha256_of_bytes",
     "sha256_of_file",
+    "sound",
     "write_bytes",
 ]

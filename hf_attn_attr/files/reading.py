@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from ..errors import CorruptArtifactError, IncompatibleError
+from ..errors import AttnAttrError, CorruptArtifactError, IncompatibleError
 from .digests import SEAL, sealed_json
 from .writing import settle
 
@@ -102,6 +103,25 @@ def read_settled(folder: Path, manifest: str, read: Callable[[], _T]) -> _T:
             settle(folder)
             if _identity(folder / manifest) == before:
                 raise
+
+
+@contextmanager
+def sound(what: str, advice: str) -> Iterator[None]:
+    """Raises whatever a library makes of a senseless file as a damaged artifact.
+
+    Our own errors and those of the disk pass.
+
+    Raises:
+        CorruptArtifactError: For all others; it begins with `what` and ends with `advice`.
+    """
+    try:
+        yield
+    except AttnAttrError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # pyarrow's own have none
+            raise
+        raise CorruptArtifactError(f"{what}: {error}. {advice}") from error
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

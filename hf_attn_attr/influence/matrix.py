@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hf_attn_attr.errors import CorruptArtifactError, InvalidInputError
 from hf_attn_attr.files import canonical_json, replacing
-from hf_attn_attr.markup import csv
+from hf_attn_attr.markup import csv, csv_quoting
 from hf_attn_attr.remote import Branch, Publication
 
 from . import statistics, storage
@@ -307,7 +307,13 @@ class InfluenceMatrix:
         for name in ("word", "label"):
             frame[name] = [csv(text) for text in frame[name]]
         with replacing(Path(path)) as temporary:
-            frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+            frame.to_csv(
+                temporary,
+                index=False,
+                lineterminator="\n",
+                encoding="utf-8",
+                quoting=csv_quoting((*self.words, *self.labels)),
+            )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `influence/influence.parquet` and `influence/manifest.json` into `folder`."""

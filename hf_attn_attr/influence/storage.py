@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hf_attn_attr.errors import CorruptArtifactError
 from hf_attn_attr.files import (
     read_manifest,
     read_settled,
@@ -21,6 +20,7 @@ from hf_attn_attr.files import (
     replacing_together,
     sealed_json,
     sha256_of_file,
+    sound,
 )
 
 from . import statistics
@@ -104,16 +104,12 @@ def _read(folder: Path) -> Content:
         advice="Use the release that wrote it, or fold again.",
     )
     version = manifest.pop("format_version")
-    try:
+    with sound(f"{folder} holds no sound influence matrix", "Fetch or write it again."):
         digest = str(manifest.pop("files")[TABLE]["sha256"])
         labels = tuple(manifest["labels"])
         rows = manifest.pop("rows")
         table = _migrated(read_verified(folder / TABLE, digest, _read_table), version)
         return _content(table, labels, rows, manifest)
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise CorruptArtifactError(
-            f"{folder} holds no sound influence matrix: {error}. Fetch or write it again."
-        ) from error
 
 
 def _read_table(file: BinaryIO) -> pa.Table:

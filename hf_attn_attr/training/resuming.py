@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from safetensors.torch import load_file
 from transformers import Trainer, TrainerState
 
-from ..errors import IncompatibleError, IncompleteCheckpointError
+from ..errors import CorruptArtifactError, IncompatibleError, IncompleteCheckpointError
 from ..files import canonical_json, read_json, write_bytes
 from .checkpoints import is_complete, newest_complete
 
@@ -62,7 +63,13 @@ def train_on(trainer: Trainer, folder: Path, patience: int, *, resume: bool) -> 
         return
     state = TrainerState.load_from_json(str(last / "trainer_state.json"))
     if _waited(state) < patience:
-        trainer.train(resume_from_checkpoint=str(last))
+        try:
+            trainer.train(resume_from_checkpoint=str(last))
+        except UnpicklingError as error:  # torch's, of what is no plain data
+            raise CorruptArtifactError(
+                f"{last} holds a pickle that is no plain data, which is not loaded. Train without "
+                "resume to start anew."
+            ) from error
         return
     # It had stopped early already, and only what comes after training was cut off.
     trainer.state = state

@@ -4,6 +4,7 @@ import contextlib
 import os
 
 import pytest
+from hub.conftest import hub, offline, trained  # noqa: F401
 from influence.texts import accumulated, random_rows
 
 

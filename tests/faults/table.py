@@ -1,15 +1,18 @@
 """Write docs/reliability.md from what the tests of this folder counted: `make faults-table`."""
 
 import ast
+import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "docs" / "reliability.md"
-ENTRIES = [*range(1, 25), *range(43, 63)]
+FUZZ = HERE.parents[1] / "benchmarks" / "results" / "fuzz.json"
+ENTRIES = range(1, 63)
 
 _HEAD = """# Reliability
 
@@ -62,16 +65,42 @@ def counts(report: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
+def kept() -> dict[str, tuple[int, int]]:
+    """What the page says already."""
+    if not DOCUMENT.is_file():
+        return {}
+    page = DOCUMENT.read_text(encoding="utf-8")
+    rows = re.findall(r"`(\S+)` \| ([\d,]+) \| ([\d,]+) \|", page)
+    return {test: tuple(int(n.replace(",", "")) for n in numbers) for test, *numbers in rows}
+
+
+def fuzzed() -> str:
+    """What `make fuzz` found."""
+    found = json.loads(FUZZ.read_text(encoding="utf-8"))
+    mutants, texts = Counter(found["artifacts"]), found["strings"]
+    wrong = sum(number for name, number in texts.items() if name != "strings")
+    return (
+        f"\n`make fuzz`: {mutants['mutants']:,} mutated artifacts, of which "
+        f"{mutants['refused'] + mutants['refused vouched for']:,} were refused, "
+        f"{mutants['accepted with other content vouched for']:,} had other content and fitting "
+        "digests, "
+        f"{mutants['silent accepts']:,} were accepted silently and {mutants['crashes']:,} "
+        f"ended in an error that is not ours; {texts['strings']:,} strings through offsets, HTML, "
+        f"Markdown, CSV and the terminal, of which {wrong:,} did not come back.\n"
+    )
+
+
 def document(report: Path) -> str:
-    """The page."""
-    counted = counts(report)
+    """The page; what the report does not have keeps its numbers."""
+    tests = {row.test for row in rows()}
+    counted = {test: n for test, n in (kept() | counts(report)).items() if test in tests}
     lines = []
     for row in rows():
         tried, survived = counted.get(row.test, (None, None))
         numbers = " | ".join("" if n is None else f"{n:,}" for n in (tried, survived))
         lines.append(f"| {row.entry} | {row.fault} | `{row.test}` | {numbers} |\n")
     tried, survived = (sum(each) for each in zip(*counted.values(), strict=True))
-    return _HEAD + "".join(lines) + f"\n{tried:,} faults tried, {survived:,} survived.\n"
+    return _HEAD + "".join(lines) + f"\n{tried:,} faults tried, {survived:,} survived.\n" + fuzzed()
 
 
 if __name__ == "__main__":

@@ -25,9 +25,10 @@ from hf_attn_attr.influence import storage, totals
 from hf_attn_attr.training import TrainingSettings, fit, saving
 from hf_attn_attr.training import checkpoints as checkpoints_module
 from hf_attn_attr.training import seed as seed_module
-from hf_attn_attr.training.checkpoints import COMPLETE
+from hf_attn_attr.training.checkpoints import COMPLETE, vouch
 from hf_attn_attr.training.saving import save_training
 
+from .hostile import pickled
 from .killing import crashes
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=16, learning_rate=2e-2)
@@ -224,6 +225,19 @@ def test_17_a_checkpoint_without_one_of_its_files(faults, interrupted):
     (checkpoint / COMPLETE).write_bytes((checkpoint / COMPLETE).read_bytes()[:-3])
     with faults.refused(CorruptArtifactError, match="complete.json"):
         trained(output, resume=True)
+
+
+def test_27_pickles_in_a_checkpoint(faults, interrupted, tmp_path):
+    """A pickle that runs code in a checkpoint that is vouched for: refused, nothing runs."""
+    checkpoint, sentinel = newest(interrupted), tmp_path / "ran"
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        data = (checkpoint / name).read_bytes()
+        pickled(checkpoint / name, str(sentinel))
+        vouch(checkpoint)
+        with faults.refused(CorruptArtifactError, match=re.escape(checkpoint.name)):
+            trained(tmp_path, resume=True)
+        assert not sentinel.exists()
+        (checkpoint / name).write_bytes(data)
 
 
 def test_18_no_complete_checkpoint(faults, interrupted, whole):
