@@ -203,7 +203,7 @@ def _poolings(
             inputs = model_inputs(model, [encoded[row] for row in rows], pad)
             base = model.self_attentive
             output = base(**inputs, output_attentions=True)
-            values = base.values(output.last_hidden_state, output.embeddings)
+            values = base.values(*output.value_parts)
             mask = inputs["attention_mask"].bool()
             yield _Pooling(rows, mask, output.last_hidden_state, values, output.attentions[0])
 

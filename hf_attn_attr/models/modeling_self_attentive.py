@@ -31,14 +31,15 @@ class SelfAttentiveModelOutput(ModelOutput):
         hidden_states: Embeddings, then the states of each layer, if asked for.
         attentions: One tensor (B, r, T): each hop sums to 1 over the tokens of a text, is exactly 0
             at padding, and all 0 for a text without tokens.
-        embeddings: The tokens' embeddings after dropout, float (B, T, E).
+        value_parts: What attention pools: the values' columns from states, (B, T, 0 or H), and from
+            embeddings, (B, T, 0 or E).
     """
 
     last_hidden_state: Any = None
     pooler_output: Any = None
     hidden_states: Any = None
     attentions: Any = None
-    embeddings: Any = None
+    value_parts: Any = None
 
 
 @dataclass
@@ -288,9 +289,8 @@ class TokenValues(nn.Module):
             self.projection = nn.Linear(self.size, config.attention_size, bias=False)
             self.size = config.attention_size
 
-    def forward(self, hidden: Tensor, embeds: Tensor) -> Tensor:
-        """Values float (B, T, D) of states (B, T, H) and embeddings (B, T, E)."""
-        context, own = self.parts(hidden, embeds)
+    def forward(self, context: Tensor, own: Tensor) -> Tensor:
+        """Values float (B, T, D) of their two parts."""
         if self.training and self.context_dropout:
             context = context * (torch.rand_like(context[:, :1, :1]) >= self.context_dropout)
         values = torch.cat([context, own], dim=-1)
@@ -411,7 +411,8 @@ class SelfAttentiveModel(SelfAttentivePreTrainedModel):
         layers = self.encoder(embeds, mask)
         hidden = layers[-1]
         attention = self.attention(hidden, mask)
-        values = self.values(hidden, embeds)
+        parts = self.values.parts(hidden, embeds)
+        values = self.values(*parts)
         pooled = attention.to(values.dtype) @ values
         if output_attentions is None:
             output_attentions = self.config.output_attentions
@@ -422,7 +423,7 @@ class SelfAttentiveModel(SelfAttentivePreTrainedModel):
             pooler_output=pooled.flatten(1),
             hidden_states=(embeds, *layers) if output_hidden_states else None,
             attentions=(attention,) if output_attentions else None,
-            embeddings=embeds,
+            value_parts=parts,
         )
 
 
@@ -659,7 +660,7 @@ class SelfAttentiveForSequenceClassification(SelfAttentivePreTrainedModel):
         weight, _ = self._linear_head()
         weight = weight.view(self.num_labels, self.config.num_attention_hops, values.size)
         weight = values.head_on_raw(weight).transpose(0, 1)  # (r, C, raw D)
-        context, own = values.parts(encoded.last_hidden_state, encoded.embeddings)
+        context, own = encoded.value_parts
         cut = values.hidden_size  # columns of the state come first
         return _on_heads(own, weight[..., cut:]), _on_heads(context, weight[..., :cut])
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from parquet_texts import WORDS, some_texts, write_parquet
 
 from hf_attn_attr import (
     SelfAttentiveConfig,
@@ -12,6 +11,8 @@ from hf_attn_attr import (
 )
 from hf_attn_attr.encoding import CHUNK
 from hf_attn_attr.tokenization import save_tokenizer
+
+from .parquet_texts import WORDS, some_texts, write_parquet
 
 
 @pytest.fixture(scope="session")

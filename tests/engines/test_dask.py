@@ -13,7 +13,6 @@ import pytest
 import torch
 from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
-from parquet_texts import some_texts, write_parquet
 
 from hf_attn_attr import AttributionExtractor
 from hf_attn_attr.data import load_labelled
@@ -22,6 +21,8 @@ from hf_attn_attr.engines.dask import extract_and_fold
 from hf_attn_attr.errors import ClusterError, MissingDependencyError
 from hf_attn_attr.loading import load_classifier
 from hf_attn_attr.workflow import influence_of
+
+from .parquet_texts import some_texts, write_parquet
 
 SHARDS = 8
 pytestmark = pytest.mark.filterwarnings("ignore:.*were cut")

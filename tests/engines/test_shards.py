@@ -14,7 +14,6 @@ from datasets import Dataset
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parquet_texts import some_texts, write_parquet
 
 from hf_attn_attr import AttributionExtractor, extract, fold
 from hf_attn_attr.data import load_labelled
@@ -30,6 +29,8 @@ from hf_attn_attr.errors import (
 )
 from hf_attn_attr.loading import load_classifier
 from hf_attn_attr.workflow import influence_of
+
+from .parquet_texts import some_texts, write_parquet
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "several_gpus.py"
 

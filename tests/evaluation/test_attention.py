@@ -21,7 +21,7 @@ def parts(model, words, text):
     ids = words(text, return_tensors="pt")["input_ids"]
     with torch.no_grad():
         out = model.self_attentive(input_ids=ids, output_attentions=True)
-        values = model.self_attentive.values(out.last_hidden_state, out.embeddings)
+        values = model.self_attentive.values(*out.value_parts)
     return (part[0].numpy() for part in (out.attentions[0], values, out.last_hidden_state))
 
 

@@ -181,8 +181,9 @@ def test_the_neighbours_of_a_word_alone_turn_it_round(padding):
     for one in (inputs, changed):
         out = base(**one)
         gates.append(values.gating(out.last_hidden_state)[1, :, 0])
-        own = values.parts(out.last_hidden_state, out.embeddings)[1][1]
-        assert torch.allclose(own, gates[-1][:, None] * out.embeddings[1])
+        own = out.value_parts[1][1]
+        embeds = base.embeddings(one["input_ids"], None)[1]
+        assert torch.allclose(own, gates[-1][:, None] * embeds)
     assert gates[0][middle] == gates[1][middle]
     assert (gates[0] != gates[1])[[middle - 1, middle + 1]].all()
 
