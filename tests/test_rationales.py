@@ -245,7 +245,7 @@ def test_supervised_attention_goes_where_people_point(tmp_path, hops):
     shares, results = {}, {}
     for weight in (0.0, 1.0):
         results[weight] = run(
-            training, validation, output_dir=tmp_path / str(weight), config=config,
+            training, validation, output_dir=tmp_path / str(weight), config=config, preset="plain",
             settings=replace(FAST, attention_weight=weight), progress=False,
         )  # fmt: skip
         columns = results[weight].columns

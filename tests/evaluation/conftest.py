@@ -18,6 +18,7 @@ def home(tmp_path_factory):
     reviews(80, 2)[["text"]].to_csv(home / "plain.csv", index=False)
     run(
         home / "train.csv", home / "dev.csv", output_dir=home / "model", config=TINY,
+        preset="plain",
         settings=TrainingSettings(epochs=8, learning_rate=1e-2), progress=False,
     )  # fmt: skip
     return home
