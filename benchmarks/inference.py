@@ -104,7 +104,10 @@ def seconds(folder: Any, texts: Sequence[str], rounds: int) -> dict[str, list[fl
 
 def six_classes(model: Any) -> Any:
     """The same model with a new head of 6 classes; what it says means nothing."""
-    config = model.config.__class__.from_dict({**model.config.to_dict(), "num_labels": 6})
+    told = model.config.to_dict()
+    for name in ("id2label", "label2id", "thresholds"):
+        told.pop(name, None)
+    config = model.config.__class__.from_dict({**told, "num_labels": 6})
     small = model.__class__(config).eval()
     small.gauge_texts.fill_(1)
     return small
