@@ -15,7 +15,7 @@ CAPTUM ?= captum==0.9.0
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup setup-test demo test lint types unit kill fuzz audit floors faults-table format quality bench \
+.PHONY: setup setup-test demo test lint types unit kill fuzz audit floors faults-table format quality evidence bench \
 	screenshots clean
 
 setup: .venv/.installed
@@ -91,11 +91,9 @@ quality: setup-test
 	$(BIN)/python benchmarks/faithful_models.py --data $(DATA)
 	$(BIN)/python benchmarks/any_classifier.py --data $(DATA)
 
-bench: setup-test
+# How far the numbers may be believed, and what they cost; hours, too.
+evidence: setup-test
 	$(BIN)/python benchmarks/planted.py
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/fold.py
-	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/unknown_words.py --data $(DATA)
 	$(BIN)/python benchmarks/interval_coverage.py --data $(DATA)
 	$(BIN)/python benchmarks/calibration.py --data $(DATA)
@@ -104,6 +102,15 @@ bench: setup-test
 	$(BIN)/python benchmarks/faithfulness.py --data $(DATA) --frozen --only sst emotion hatexplain
 	$(BIN)/python benchmarks/plausibility.py --data $(DATA)
 	$(BIN)/python benchmarks/attribution_cost.py --data $(DATA)
+	$(BIN)/python benchmarks/evaluate_cost.py --data $(DATA)
+
+# Speed.
+bench: setup-test
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/inference.py --data $(DATA)
+	$(BIN)/python benchmarks/training_cost.py --data $(DATA)
+	$(BIN)/python benchmarks/fold.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/engines.py --data $(DATA)
 
