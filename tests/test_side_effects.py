@@ -13,6 +13,7 @@ import importlib, json, logging, os, pkgutil, signal, sys, warnings
 import accelerate, datasets, evaluate, jinja2, matplotlib, pandas, pyarrow.parquet, rich.console
 import safetensors.torch, scipy.stats, sklearn.metrics, torch, transformers, typer, wrapt
 import transformers.pipelines, transformers.trainer, huggingface_hub.dataclasses
+import dask.distributed, fsspec, multiprocess
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 from faults.watching import watched

@@ -53,7 +53,7 @@ def test_14_columns_cut_at_a_batch_of_rows(faults, extracted):
             "format_version": 2, "rows": 5000, "sha256": sha256_of_file(path), "provenance": facts,
         }  # fmt: skip
         manifest.write_bytes(sealed_json(told))
-        with faults.refused(CorruptArtifactError, match=f"{rows:,} of 5,000 rows"):
+        with faults.refused(CorruptArtifactError, match=f"{rows:,} of 5000 rows"):
             load_columns(extracted)
 
 
