@@ -33,7 +33,7 @@ from hf_attn_attr.extraction import extract_with
 from hf_attn_attr.influence import WordRule
 from hf_attn_attr.loading import load_model
 
-FOLDER = "{task}_plain/checkpoints/seed_{seed}/finished"
+FOLDER = "{task}_scratch/checkpoints/seed_{seed}/finished"
 LEAST = 3  # texts that hold a word, to be held against its label
 
 

@@ -65,14 +65,14 @@ def main() -> None:
     """Measure, print a table, write JSON."""
     options = common.parser(__doc__)
     options.add_argument("--rounds", type=int, default=3)
-    arguments = options.parse_args()
-    texts = load(TASKS["sst"], arguments.data)
+    asked = options.parse_args()
+    texts = load(TASKS["sst"], asked.data)
     tokenizer = new_tokenizer(texts.train, None, TrainingSettings(), [])
     train, validation = (
         examples(part.dataset["text"][:], part.dataset["label"][:], tokenizer, 512)
         for part in (texts.train, texts.validation)
     )
-    setting = Setting(texts, arguments.work / "training_cost", tokenizer, train, validation)
+    setting = Setting(texts, asked.work / "training_cost", tokenizer, train, validation)
     arms: dict[str, Callable[[Setting], float | None]] = {
         "whole: ours": ours,
         "whole: stock Trainer, random batches": stock,
@@ -82,7 +82,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     accuracy: dict[str, float] = {}
     with one_thread():
-        for _ in range(arguments.rounds):
+        for _ in range(asked.rounds):
             for name, run in arms.items():
                 shutil.rmtree(setting.work, ignore_errors=True)
                 started = time.process_time()
@@ -121,19 +121,12 @@ def stock(setting: Setting) -> float:
 
     trainer = Trainer(
         model=setting.model(),
-        args=TrainingArguments(
-            str(setting.work),
-            num_train_epochs=EPOCHS,
-            per_device_train_batch_size=BATCH,
-            learning_rate=RATE,
+        args=arguments(
+            setting,
             eval_strategy="epoch",
             save_strategy="epoch",
             load_best_model_at_end=True,
             metric_for_best_model="accuracy",
-            remove_unused_columns=False,
-            label_names=["labels"],
-            report_to="none",
-            disable_tqdm=True,
         ),
         train_dataset=setting.train,
         eval_dataset=setting.validation,
@@ -144,24 +137,32 @@ def stock(setting: Setting) -> float:
     return float(trainer.evaluate()["eval_accuracy"])
 
 
+def arguments(setting: Setting, **more: Any) -> TrainingArguments:
+    """What all trainings have in common, and `more`."""
+    return TrainingArguments(
+        str(setting.work),
+        num_train_epochs=EPOCHS,
+        per_device_train_batch_size=BATCH,
+        learning_rate=RATE,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        report_to="none",
+        disable_tqdm=True,
+        **more,
+    )
+
+
 def steps(setting: Setting) -> None:
     """`Trainer` as `train` sets it up, without evaluation, checkpoints and averaging."""
     Trainer(
         model=setting.model(),
-        args=TrainingArguments(
-            str(setting.work),
-            num_train_epochs=EPOCHS,
-            per_device_train_batch_size=BATCH,
-            learning_rate=RATE,
+        args=arguments(
+            setting,
             weight_decay=0.01,
             warmup_steps=0.05,
             optim="adamw_torch_fused",
             train_sampling_strategy="group_by_length",
             save_strategy="no",
-            remove_unused_columns=False,
-            label_names=["labels"],
-            report_to="none",
-            disable_tqdm=True,
         ),
         train_dataset=setting.train,
         data_collator=setting.collator,

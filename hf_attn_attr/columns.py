@@ -67,10 +67,8 @@ def load_columns(
 
 
 def _load(folder: Path) -> tuple[Dataset, dict[str, Any]]:
-    manifest = read_manifest(
-        *(folder / MANIFEST, FORMAT_VERSION, _SEALED_SINCE),
-        advice="Extract again, or use the release that wrote it.",
-    )
+    advice = "Extract again, or use the release that wrote it."
+    manifest = read_manifest(folder / MANIFEST, FORMAT_VERSION, _SEALED_SINCE, advice)
     with sound(f"{folder} holds no sound columns", "Extract again."):
         table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), pq.read_table)
         table.validate(full=True)  # that texts are UTF-8, which nothing else looks at before use

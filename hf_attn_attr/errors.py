@@ -33,7 +33,7 @@ class IncompleteCheckpointError(AttnAttrError):
 
 
 class ClusterError(AttnAttrError):
-    """A cluster was lost, or could not do what it was asked for."""
+    """A cluster, or one of several processes, was lost or could not do what it was asked for."""
 
 
 class HubError(AttnAttrError):

@@ -332,6 +332,7 @@ def extract_with(
         InvalidInputError: If the text column is missing or holds something else than strings, or
             `num_proc` is less than 1.
         CorruptArtifactError: If the columns are in the cache with rows missing.
+        ClusterError: If one of the processes was killed.
     """
     text_column = extractor.text_column
     if text_column not in dataset.column_names:

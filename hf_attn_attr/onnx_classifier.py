@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CorruptArtifactError, InvalidInputError, MissingDependencyError
-from .files import read_json
+from .files import read_json, sound
 from .layout import CONFIG, ONNX, TOKENIZER
 from .models.words import Span, require_text, word_spans
 
@@ -48,25 +48,22 @@ class OnnxClassifier:
                 raise CorruptArtifactError(
                     f"{folder} has no {name}. Export the model again: hf-attn-attr export."
                 )
-        config = read_json(folder / CONFIG)
-        names = config["id2label"]
-        self.labels = [names[str(index)] for index in range(len(names))]
-        alone = "regression" if len(self.labels) == 1 else "single_label_classification"
-        self.problem_type: str = config.get("problem_type") or alone
-        self._thresholds = np.array(config.get("thresholds") or [0.5] * len(self.labels))
-        self._pad = config["pad_token_id"]
-        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = True  # a typed "[PAD]" is text
-        self._tokenizer.enable_truncation(config["max_length"])
-        try:
+        # onnxruntime's and tokenizers' errors have no common class.
+        with sound(f"{folder} holds no sound graph", "Export the model again."):
+            config = read_json(folder / CONFIG)
+            names = config["id2label"]
+            self.labels = [names[str(index)] for index in range(len(names))]
+            alone = "regression" if len(self.labels) == 1 else "single_label_classification"
+            self.problem_type: str = config.get("problem_type") or alone
+            self._thresholds = np.array(config.get("thresholds") or [0.5] * len(self.labels))
+            self._pad = config["pad_token_id"]
+            self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+            self._tokenizer.no_padding()
+            self._tokenizer.encode_special_tokens = True  # a typed "[PAD]" is text
+            self._tokenizer.enable_truncation(config["max_length"])
             self._session = onnxruntime.InferenceSession(
                 str(folder / ONNX), providers=list(providers or ["CPUExecutionProvider"])
             )
-        except Exception as error:  # onnxruntime's own errors have no common class
-            raise CorruptArtifactError(
-                f"{folder / ONNX} cannot be read: {error}. Export the model again."
-            ) from error
 
     def __call__(self, texts: Sequence[str], label: str | None = None) -> list[dict[str, Any]]:
         """The answers for some texts; see `hf_attn_attr.answering.answers` for what is in one.

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from .attribution.contribution import has_contributions
 from .classifier import evaluating
 from .errors import IncompatibleError, MissingDependencyError
-from .files import replacing
+from .files import replacing_together
 from .layout import CONFIG, ONNX
 from .models.modeling_self_attentive import SelfAttentiveForSequenceClassification
 from .tokenization import save_tokenizer
@@ -73,7 +73,7 @@ def export_onnx(
     tokenizer: PreTrainedTokenizerFast,
     folder: str | Path,
 ) -> Path:
-    """Write `model.onnx`, config and tokenizer to a folder: all that `OnnxClassifier` needs.
+    """Write `model.onnx`, config and tokenizer to a folder, all or none, for `OnnxClassifier`.
 
     Batch and length are free in the graph; numbers are those of the model to 1e-5.
 
@@ -100,27 +100,28 @@ def export_onnx(
         raise MissingDependencyError(
             "Exporting needs the package onnx. Install it: pip install 'hf-attn-attr[onnx]'."
         ) from error
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     ids = torch.tensor([[0, 1, 2], [3, 4, 5]])
     # Any tokens: only the shapes of these are traced, and they stay free.
     example = (ids % model.config.vocab_size, torch.ones_like(ids), ids % 3)
     outputs = OUTPUTS if model.config.value_source != "gate" else OUTPUTS[:-1]
     free = {name: {0: "texts", 1: "tokens"} for name in (*INPUTS, *outputs[1:])}
-    target = folder / ONNX
-    with evaluating(model), replacing(target) as path, warnings.catch_warnings():
+    with (
+        replacing_together(Path(folder)) as temporary,
+        evaluating(model),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # of tracing: shapes are kept free below
         # The exporter by torch.export makes the length of the example a constant of the LSTM.
         torch.onnx.export(
             WordGraph(model),
             example,
-            str(path),
+            str(temporary / ONNX),
             input_names=list(INPUTS),
             output_names=list(outputs),
             dynamic_axes={**free, "logits": {0: "texts"}},
             opset_version=_OPSET,
             dynamo=False,
         )
-    model.config.to_json_file(folder / CONFIG, use_diff=False)
-    save_tokenizer(tokenizer, str(folder))
-    return target
+        model.config.to_json_file(temporary / CONFIG, use_diff=False)
+        save_tokenizer(tokenizer, str(temporary))
+    return Path(folder) / ONNX

@@ -13,7 +13,7 @@ from datasets import Dataset, Features, concatenate_datasets
 from datasets.utils import tqdm
 
 from .encoding import CHUNK
-from .errors import CorruptArtifactError, InvalidInputError
+from .errors import ClusterError, CorruptArtifactError, InvalidInputError
 
 # Rows of a piece at most. A multiple of what is put into batches together, so that the pieces do
 # not show in the numbers; large enough that a file each is no burden.
@@ -51,6 +51,7 @@ def mapped(dataset: Dataset, step: Step, num_proc: int | None = None) -> Dataset
     Raises:
         InvalidInputError: If `num_proc` is no whole number of at least 1.
         CorruptArtifactError: If a piece is in the cache with rows missing.
+        ClusterError: If one of the processes was killed.
     """
     if num_proc is not None and (not isinstance(num_proc, int) or num_proc < 1):
         raise InvalidInputError(f"num_proc is {num_proc!r}; give a whole number of at least 1.")
@@ -80,7 +81,21 @@ def _in_turn(work: Iterator[tuple[Any, ...]], num_proc: int | None) -> Iterator[
     from multiprocess import Pool
 
     with Pool(num_proc, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield from pool.imap(_one, work)
+        born = _processes(pool)
+        for result in [pool.apply_async(_one, (item,)) for item in work]:
+            while not result.ready():
+                result.wait(1)
+                if _processes(pool) != born:  # the pool replaces it, and waits for ever
+                    raise ClusterError(
+                        "A process of the extraction was killed, perhaps for want of memory. Run "
+                        "again with a smaller num_proc; of a dataset on disk the finished pieces "
+                        "are kept."
+                    )
+            yield result.get()
+
+
+def _processes(pool: Any) -> set[int]:
+    return {process.pid for process in pool._pool}
 
 
 def _one(work: tuple[Dataset, Step, range]) -> Dataset:

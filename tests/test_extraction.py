@@ -1,6 +1,8 @@
 """Columns: what each row holds, in any batch, and what bad input gets."""
 
 import copy
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from hf_attn_attr import (
 )
 from hf_attn_attr.batching import length_batches, padded
 from hf_attn_attr.columns import load_columns, save_columns
-from hf_attn_attr.errors import CorruptArtifactError
+from hf_attn_attr.errors import ClusterError, CorruptArtifactError
 
 TEXTS = [
     "I love this wonderful film, truly.",
@@ -294,6 +296,22 @@ def test_an_extraction_that_was_cut_off_goes_on(many, monkeypatch):
     read.clear()
     assert rows_of(many()) == resumed
     assert not read
+
+
+def test_a_process_that_is_killed_is_noticed_and_its_pieces_alone_are_missing(many, monkeypatch):
+    table = AttributionExtractor.table
+    here = os.getpid()
+
+    def dying(self, texts):
+        if os.getpid() != here and any(text.endswith(" 40") for text in texts):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return table(self, texts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AttributionExtractor, "table", dying)
+        with pytest.raises(ClusterError, match="was killed"):
+            many(num_proc=2)
+    assert len(rows_of(many(num_proc=2))) == 70
 
 
 @pytest.mark.parametrize("num_proc", [0, -1, 1.5])

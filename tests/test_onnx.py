@@ -147,7 +147,11 @@ def test_what_is_missing_or_damaged_is_named(exported, tmp_path):
     shutil.copytree(folder, tmp_path / "cut")
     graph = tmp_path / "cut" / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-100])
-    with pytest.raises(CorruptArtifactError, match="cannot be read"):
+    shutil.copytree(folder, tmp_path / "nonsense")
+    (tmp_path / "nonsense" / "config.json").write_text('{"id2label": 3}')
+    with pytest.raises(CorruptArtifactError, match="no sound graph"):
+        OnnxClassifier(tmp_path / "nonsense")
+    with pytest.raises(CorruptArtifactError, match="no sound graph"):
         OnnxClassifier(tmp_path / "cut")
 
 

@@ -59,7 +59,13 @@ def _progress() -> Iterator[tuple[Any, Any, Any]]:
     from datasets import disable_progress_bars, enable_progress_bars
     from datasets.utils import are_progress_bars_disabled
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        Progress,
+        SpinnerColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     others = not are_progress_bars_disabled()
     disable_progress_bars()  # two bars on one line hide each other
@@ -68,6 +74,7 @@ def _progress() -> Iterator[tuple[Any, Any, Any]]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         TextColumn("{task.completed:,.0f} texts read"),
+        TaskProgressColumn(show_speed=True),  # how many there will be is not known
         TimeElapsedColumn(),
     )
     try:

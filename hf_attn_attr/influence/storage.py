@@ -99,10 +99,8 @@ def read(folder: Path) -> Content:
 
 
 def _read(folder: Path) -> Content:
-    manifest = read_manifest(
-        *(folder / MANIFEST, FORMAT_VERSION, _SEALED_SINCE),
-        advice="Use the release that wrote it, or fold again.",
-    )
+    advice = "Use the release that wrote it, or fold again."
+    manifest = read_manifest(folder / MANIFEST, FORMAT_VERSION, _SEALED_SINCE, advice)
     version = manifest.pop("format_version")
     with sound(f"{folder} holds no sound influence matrix", "Fetch or write it again."):
         digest = str(manifest.pop("files")[TABLE]["sha256"])

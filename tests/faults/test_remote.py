@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hub.published import REPO
+from hub.published import REPO, retrained
 from hub.store import Blob, Commit
 from safetensors.torch import load, save
 
@@ -288,9 +288,7 @@ def test_32_an_upload_that_dies(faults, hub, publish, trained):
     for pattern in ("PUT /lfs/", "POST .*/objects/batch", "POST .*/preupload/", "POST .*/commit/"):
         before = dict(hub.repository(REPO).files())
         hub.lfs.clear()
-        with torch.no_grad():
-            trained.model.classifier.bias.add_(1)
-        try:
+        with retrained(trained.model):
             for fail in (hub.cut, lambda pattern, times: hub.fail(pattern, 400, times)):
                 fail(pattern, FOREVER)
                 with faults.refused(HubError):
@@ -298,9 +296,6 @@ def test_32_an_upload_that_dies(faults, hub, publish, trained):
                 assert dict(hub.repository(REPO).files()) == before
                 hub.actions.clear()
             done = push_to_hub(REPO, trained.model, trained.tokenizer)
-        finally:
-            with torch.no_grad():
-                trained.model.classifier.bias.sub_(1)
         again = hub.repository(REPO).history()
         faults.survive(done.commit == again[0] != first.commit, pattern)
         publish()
@@ -316,12 +311,8 @@ def test_33_a_head_that_moves(faults, hub, publish, trained, tmp_path, monkeypat
         first = publish()
 
         def another():
-            with torch.no_grad():
-                trained.model.classifier.bias.add_(1)
-                try:
-                    push_to_hub(REPO, trained.model, trained.tokenizer)
-                finally:
-                    trained.model.classifier.bias.sub_(1)
+            with retrained(trained.model):
+                push_to_hub(REPO, trained.model, trained.tokenizer)
 
         hub.on(pattern, another)
         found = load_from_hub(REPO)

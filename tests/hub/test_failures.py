@@ -17,7 +17,7 @@ from hf_attn_attr.errors import (
 )
 from hf_attn_attr.loading import load_classifier
 
-from .published import REPO
+from .published import REPO, retrained
 from .store import RefusedError
 
 FOREVER = 1000
@@ -156,12 +156,8 @@ def test_all_is_of_one_commit_though_the_head_moves(hub, publish, trained, patte
     first = publish()
 
     def publish_another():
-        with torch.no_grad():
-            trained.model.classifier.bias.add_(1)
-            try:
-                push_to_hub(REPO, trained.model, trained.tokenizer)
-            finally:
-                trained.model.classifier.bias.sub_(1)
+        with retrained(trained.model):
+            push_to_hub(REPO, trained.model, trained.tokenizer)
 
     hub.on(pattern, publish_another)
     found = load_from_hub(REPO)

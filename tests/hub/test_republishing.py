@@ -8,7 +8,7 @@ from hf_attn_attr import InfluenceMatrix, load_from_hub, measure_gauge, push_fol
 from hf_attn_attr.demo import load_sentences
 from hf_attn_attr.errors import HubError, IncompatibleError, InvalidInputError
 
-from .published import CODE, INFLUENCE, MODEL, REPO
+from .published import CODE, INFLUENCE, MODEL, REPO, retrained
 
 
 @pytest.fixture
@@ -74,15 +74,10 @@ def test_what_is_no_longer_part_of_it_is_deleted_and_the_rest_left_alone(hub, pu
 
 def test_two_revisions_stand_side_by_side(hub, publish, trained):
     publish(revision="v1")
-    with torch.no_grad():
-        trained.model.classifier.bias.add_(0.25)
-    try:
+    with retrained(trained.model, 0.25):
         with pytest.raises(IncompatibleError, match="other weights"):
             publish(revision="v2")
         second = publish(revision="v2", matrix=None)
-    finally:
-        with torch.no_grad():
-            trained.model.classifier.bias.sub_(0.25)
     old, new = load_from_hub(REPO, "v1"), load_from_hub(REPO, "v2")
     assert new.commit == second.commit != old.commit
     torch.testing.assert_close(new.model.classifier.bias, old.model.classifier.bias + 0.25)
