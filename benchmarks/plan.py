@@ -45,7 +45,7 @@ def _measured(result: dict[str, Any]) -> str:
     return (
         f"Measured on {result['texts']:,} texts of {result['words_per_text']:.0f} words and "
         f"{result['bytes_per_text']:.0f} bytes, {result['labels']} labels, the default model, "
-        f"median of {len(result['rounds'])} rounds on two cores that other work shared: one "
+        f"median of {len(result['rounds'])} rounds on two cores: one "
         f"process {one:,.0f} texts/s, two Dask workers {two:,.0f} texts/s "
         f"({two / one:.2f} times; in shards of 2,048 texts, the matrix "
         f"{'the same' if result['same_bytes'] else 'NOT the same'} byte for byte). Reading and "
