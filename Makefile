@@ -72,9 +72,9 @@ floors:
 	.venv-floors/bin/pytest -n $(WORKERS) tests/influence tests/test_files.py tests/test_loading.py \
 		tests/test_extraction.py tests/test_house.py tests/test_side_effects.py
 
-# docs/reliability.md: every fault tried in full, which takes half an hour of one core.
+# docs/reliability.md: every fault tried in full, which takes three quarters of an hour of one core.
 faults-table: setup-test
-	THOROUGH=1 KILLS=30 $(BIN)/pytest -n $(WORKERS) tests/faults --junitxml=build/faults.xml
+	THOROUGH=1 KILLS=50 $(BIN)/pytest -n $(WORKERS) tests/faults --junitxml=build/faults.xml
 	$(BIN)/python tests/faults/table.py build/faults.xml
 
 format: setup-test

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Encoding
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -15,6 +16,7 @@ from .errors import IncompatibleError, InvalidInputError
 from .word_rules import WordRule, find_words
 
 CHUNK = 2048  # texts tokenized at a time
+_READ = 64  # characters per token that are read of a longer text
 _LONGEST = 1_000_000  # tokens, of models without a limit: their tokenizers say 1e30
 
 
@@ -86,9 +88,10 @@ def encode(
             )
     if not len(texts):
         return []
-    limit = {"truncation": True, "max_length": max_length} if cut else {"truncation": False}
-    # verbose=False: transformers would warn of the long texts that are asked for here.
-    batch = _tokenized(tokenizer, texts, first_row, padding=False, verbose=False, **limit)
+    if cut:
+        encodings = _cut(tokenizer, texts, first_row, max_length)
+    else:
+        encodings = _tokenized(tokenizer, texts, first_row, truncation=False)
     segments = "token_type_ids" in tokenizer.model_input_names
     return [
         Encoded(
@@ -98,15 +101,47 @@ def encode(
             found.type_ids if segments and any(found.type_ids) else None,
             _edges(found.special_tokens_mask, found.offsets),
         )
-        for text, found in zip(texts, batch.encodings, strict=True)
+        for text, found in zip(texts, encodings, strict=True)
     ]
 
 
+def _cut(
+    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], first_row: int, max_length: int
+) -> list[Encoding]:
+    """The tokens of each text up to `max_length`.
+
+    A tokenizer reads a text to its end before it cuts it: 10 MB take it 5 s and over 1 GB. So only
+    the beginning of so long a text is read, where that suffices.
+    """
+    limit = {"truncation": True, "max_length": max_length}
+    if tokenizer.truncation_side == "left":
+        return _tokenized(tokenizer, texts, first_row, **limit)
+    beginnings = [text[: _READ * max_length] for text in texts]
+    encodings = _tokenized(tokenizer, beginnings, first_row, **limit)
+    for place, (text, beginning) in enumerate(zip(texts, beginnings, strict=True)):
+        if len(beginning) < len(text) and not _suffices(encodings[place], len(beginning)):
+            (encodings[place],) = _tokenized(tokenizer, [text], first_row + place, **limit)
+    return encodings
+
+
+def _suffices(found: Encoding, read: int) -> bool:
+    """Whether the tokens kept of the beginning of a text do not depend on what follows it.
+
+    Tokens depend on their word, and words on what stands close by. So between the last one kept
+    and the end must be another word, and as many characters as up to there.
+    """
+    kept = [word for word in found.word_ids if word is not None]
+    behind = [word for part in found.overflowing for word in part.word_ids if word is not None]
+    last = max((end for _, end in found.offsets), default=0)
+    return bool(kept and behind) and max(kept) < max(behind) and 2 * last <= read
+
+
 def _tokenized(
-    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], first_row: int, **options: Any
-) -> Any:
+    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], first_row: int, **limit: Any
+) -> list[Encoding]:
     try:
-        return tokenizer(list(texts), **options)
+        # verbose=False: transformers would warn of the long texts that are asked for here.
+        return tokenizer(list(texts), padding=False, verbose=False, **limit).encodings
     except (UnicodeError, TypeError) as error:  # tokenizers has either for a lone surrogate
         reason: BaseException = error
     except BaseException as error:
@@ -116,7 +151,7 @@ def _tokenized(
         reason = error
     if len(texts) > 1:
         for row, text in enumerate(texts, start=first_row):
-            _tokenized(tokenizer, [text], row, **options)
+            _tokenized(tokenizer, [text], row, **limit)
     raise InvalidInputError(
         f"The text in row {first_row} cannot be tokenized ({reason}). Drop the row or mend it."
     ) from None

@@ -1,11 +1,12 @@
 """From exact totals to the matrix of estimates."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import statistics
-from .exact import FloatArray, to_float
+from .exact import FloatArray, IntArray, to_float
 from .matrix import InfluenceMatrix
 from .totals import BITS, Totals
 
@@ -21,20 +22,29 @@ def estimate(
             attributed.
         provenance: What the texts and the model were, plain JSON values.
     """
-    totals = totals.in_word_order()
+    order = totals.word_order()
     labels = tuple(description["labels"])
-    shape = (len(totals.words), len(labels))
-    occurrences, documents = totals.counts[:, 0], totals.counts[:, 2]
+    shape = (len(order), len(labels))
+    counts = totals.counts[order]
+    occurrences, _, documents = counts.T
     undefined = np.full(shape, np.nan)
-    relative_attention = _sum(totals, "relative_attention", (shape[0], 1))
+
+    def sums(name: str, width: int = shape[1]) -> FloatArray:
+        """One sum, (words, width), words in order: of all at once there would be a copy."""
+        if name not in totals.sums:
+            return np.full((shape[0], width), np.nan)
+        return to_float(totals.sums[name], BITS[name])[order]
+
     columns = {
-        "attention_ratio": statistics.ratio(relative_attention[:, 0], occurrences),
+        "attention_ratio": statistics.ratio(sums("relative_attention", 1)[:, 0], occurrences),
         "association_q_value": undefined,
         "log_odds": undefined,
         "log_odds_standard_error": undefined,
-        **_influence(totals, shape, _attributed(description)),
-        **_joint(totals, shape),
+        **_influence(sums, counts, _attributed(description)),
+        **_joint(sums, totals),
     }
+    for values in columns.values():
+        values.setflags(write=False)  # the matrix takes them as they are
     manifest = {
         **description,
         "texts": totals.texts,
@@ -45,7 +55,7 @@ def estimate(
         "checks": {},
     }
     return InfluenceMatrix(
-        words=tuple(totals.words),
+        words=tuple(totals.words[row] for row in order),
         labels=labels,
         count=occurrences,
         document_count=documents,
@@ -61,23 +71,23 @@ def _attributed(description: dict[str, Any]) -> FloatArray:
 
 
 def _influence(
-    totals: Totals, shape: tuple[int, int], attributed: FloatArray
+    sums: Callable[[str], FloatArray], counts: IntArray, attributed: FloatArray
 ) -> dict[str, FloatArray]:
     """Everything that comes from signed attributions; NaN throughout where there are none."""
-    occurrences, squares, documents = totals.counts.T
-    total = _sum(totals, "attribution", shape) * attributed
+    occurrences, squares, documents = counts.T
+    total = sums("attribution") * attributed
     mean = statistics.mean_influence(total, occurrences)
     residuals = statistics.residual_sum_of_squares(
         mean,
-        _sum(totals, "attribution_squared", shape),
-        _sum(totals, "attribution_times_count", shape),
+        sums("attribution_squared"),
+        sums("attribution_times_count"),
         squares,
     )
     variance, degrees = statistics.moderated_variance(mean, residuals, documents)
     error = statistics.standard_error(variance, documents, occurrences)
     low, high = statistics.interval(mean, error, degrees)
     influence = statistics.shrunk(mean, documents)
-    of_context = _sum(totals, "attribution_context", shape) * attributed
+    of_context = sums("attribution_context") * attributed
     context = statistics.mean_influence(of_context, occurrences)
     context_part = statistics.shrunk(context, documents)
     return {
@@ -93,10 +103,10 @@ def _influence(
     }
 
 
-def _joint(totals: Totals, shape: tuple[int, int]) -> dict[str, FloatArray]:
+def _joint(sums: Callable[..., FloatArray], totals: Totals) -> dict[str, FloatArray]:
     """Everything that comes from attention and probabilities; NaN for regression."""
-    joint = statistics.ratio(_sum(totals, "joint", shape), totals.texts)
-    p_word = statistics.ratio(_sum(totals, "attention", (shape[0], 1))[:, 0], totals.texts)
+    joint = statistics.ratio(sums("joint"), totals.texts)
+    p_word = statistics.ratio(sums("attention", 1)[:, 0], totals.texts)
     p_class = statistics.ratio(to_float(totals.class_sums, BITS["joint"]), totals.texts)
     lift = statistics.lift(joint, p_word, p_class)
     return {
@@ -106,9 +116,3 @@ def _joint(totals: Totals, shape: tuple[int, int]) -> dict[str, FloatArray]:
         "lift": lift,
         "npmi": statistics.npmi(joint, lift),
     }
-
-
-def _sum(totals: Totals, name: str, shape: tuple[int, int]) -> FloatArray:
-    if name not in totals.sums:
-        return np.full(shape, np.nan)
-    return to_float(totals.sums[name], BITS[name])

@@ -69,9 +69,9 @@ class InfluenceRecord:
 class InfluenceMatrix:
     """How much each word influences each class, with error bars. W words, C labels.
 
-    Arrays are float64 (W, C) unless said otherwise, and read-only. NaN means undefined. What the
-    data say of the same words comes in by `with_association`; to fill in other columns or checks
-    later, use `dataclasses.replace`.
+    Arrays are float64 (W, C) unless said otherwise, and read-only: copies, but for those that
+    nobody can write to. NaN means undefined. What the data say of the same words comes in by
+    `with_association`; to fill in other columns or checks later, use `dataclasses.replace`.
 
     Attributes:
         words: Keys of the words, sorted by code point.
@@ -478,15 +478,31 @@ def _grid(rows: IntArray, columns: IntArray) -> tuple[IntArray, IntArray]:
 
 def _read_only(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
     kind = np.int64 if name in ("count", "document_count") else np.float64
-    array = np.array(values, kind)  # a copy: the caller's array stays writable, ours does not
+    # A copy where the caller's array stays writable: ours does not.
+    array = np.asarray(values, kind) if _is_fixed(values) else np.array(values, kind)
     if array.shape != shape:
         raise InvalidInputError(
             f"{name} has shape {array.shape}, but the words and labels make it {shape}."
         )
     if kind is np.float64:
-        array[np.isnan(array)] = np.nan  # one bit pattern, so that equal matrices are equal bytes
+        array = _with_one_nan(array)
     array.setflags(write=False)
     return array
+
+
+def _is_fixed(values: NDArray[Any]) -> bool:
+    """Whether neither an array nor what it is a view of can be written to."""
+    while isinstance(values, np.ndarray) and not values.flags.writeable:
+        if values.base is None or not isinstance(values.base, np.ndarray):
+            return True
+        values = values.base
+    return False
+
+
+def _with_one_nan(array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers with one bit pattern of NaN, so that equal matrices are equal bytes."""
+    others = np.isnan(array) & (array.view(np.int64) != np.float64(np.nan).view(np.int64))
+    return np.where(others, np.nan, array) if others.any() else array
 
 
 def _plain_manifest(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:

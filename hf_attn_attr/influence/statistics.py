@@ -28,6 +28,7 @@ MIN_DOCUMENTS = 3
 # One-sided 95% point of the normal distribution, for ranking.
 BOUND = 1.64
 LEVEL = 0.95
+EVIDENCE = ("consistent", "insufficient", "uncertain")
 # Up to this q-value the data are said to associate a word and a label.
 Q_LEVEL = 0.05
 
@@ -157,8 +158,13 @@ def evidence(low: FloatArray, high: FloatArray) -> NDArray[np.str_]:
     whether word and class go together in the data (nets trained on shuffled labels are consistent
     too). For that, see `association_q_value`.
     """
-    agree = np.where((low > 0) | (high < 0), "consistent", "uncertain")
-    return np.where(np.isnan(low) | np.isnan(high), "insufficient", agree)
+    return np.array(EVIDENCE)[evidence_codes(low, high)]
+
+
+def evidence_codes(low: FloatArray, high: FloatArray) -> NDArray[np.int8]:
+    """The same as places in `EVIDENCE`, which take a 48th of the memory."""
+    agree = np.where((low > 0) | (high < 0), np.int8(0), np.int8(2))
+    return np.where(np.isnan(low) | np.isnan(high), np.int8(1), agree)
 
 
 def supported(row: Mapping[Any, Any]) -> bool:

@@ -63,7 +63,7 @@ class Content(NamedTuple):
         words: Sorted by code point, no two alike.
         labels: In model order.
         numbers: For each of `NUMBERS`, (words,) if in `PER_WORD`, else (words, labels); int64
-            counts, float64 otherwise.
+            counts, float64 otherwise. As read, they are read-only.
         manifest: What the matrix is of, plain JSON values.
     """
 
@@ -106,33 +106,22 @@ def _read(folder: Path) -> Content:
         digest = str(manifest.pop("files")[TABLE]["sha256"])
         labels = tuple(manifest["labels"])
         rows = manifest.pop("rows")
-        table = _migrated(read_verified(folder / TABLE, digest, _read_table), version)
-        return _content(table, labels, rows, manifest)
 
+        def content(file: BinaryIO) -> Content:
+            with pq.ParquetFile(file) as table:
+                return _content(table, version, labels, rows, manifest)
 
-def _read_table(file: BinaryIO) -> pa.Table:
-    with pq.ParquetFile(file) as table:
-        return table.read()
-
-
-def _migrated(table: pa.Table, version: int) -> pa.Table:
-    """A table of an older version with the columns that have been added since."""
-    for name, since in _SINCE.items():
-        if version < since:
-            field = SCHEMA.field(name)
-            nulls = pa.nulls(table.num_rows, field.type)
-            table = table.add_column(COLUMNS.index(name), field, nulls)
-    return table
+        return read_verified(folder / TABLE, digest, content)
 
 
 def _table(content: Content) -> pa.Table:
     n_words, n_labels = len(content.words), len(content.labels)
-    evidence = statistics.evidence(content.numbers["low"], content.numbers["high"])
+    evidence = statistics.evidence_codes(content.numbers["low"], content.numbers["high"])
     levels, codes = np.unique(evidence, return_inverse=True)
     columns: dict[str, Any] = {
         "word": _texts(np.repeat(np.arange(n_words), n_labels), content.words),
         "label": _texts(np.tile(np.arange(n_labels), n_words), content.labels),
-        "evidence": _texts(codes.reshape(-1), levels.tolist()),
+        "evidence": _texts(codes.reshape(-1), [statistics.EVIDENCE[level] for level in levels]),
     }
     for name, values in content.numbers.items():
         flat = np.repeat(values, n_labels) if name in PER_WORD else values.reshape(-1)
@@ -145,15 +134,24 @@ def _texts(codes: NDArray[Any], names: Any) -> pa.DictionaryArray:
 
 
 def _content(
-    table: pa.Table, labels: tuple[str, ...], rows: int, manifest: dict[str, Any]
+    table: pq.ParquetFile,
+    version: int,
+    labels: tuple[str, ...],
+    rows: int,
+    manifest: dict[str, Any],
 ) -> Content:
-    """The content of a table. Raises ValueError where its shape is not as `_table` makes it."""
-    if table.schema != SCHEMA:
-        raise ValueError(f"its columns are {table.schema.to_string()}")
+    """The content of a table. Raises ValueError where its shape is not as `_table` makes it.
+
+    Columns are read one after the other: the whole table would take as much memory as the content.
+    """
+    missing = [name for name, since in _SINCE.items() if version < since]
+    if table.schema_arrow != pa.schema(field for field in SCHEMA if field.name not in missing):
+        raise ValueError(f"its columns are {table.schema_arrow.to_string()}")
     if not labels:
         raise ValueError("it has no labels")
-    if not table.num_rows == rows or rows % len(labels):
-        raise ValueError(f"it has {table.num_rows} rows, its manifest says {rows}")
+    found = table.metadata.num_rows
+    if not found == rows or rows % len(labels):
+        raise ValueError(f"it has {found} rows, its manifest says {rows}")
 
     shape = (rows // len(labels), len(labels))
     words = _outer_names(_codes_and_names(table, "word"), shape)
@@ -161,13 +159,20 @@ def _content(
     grid = codes.reshape(shape)
     if rows and (tuple(names[code] for code in grid[0]) != labels or (grid != grid[0]).any()):
         raise ValueError("its label column does not repeat the labels of the manifest")
-    numbers = {name: _numbers(table, name, shape) for name in NUMBERS}
+    numbers = {
+        name: np.full(shape, np.nan) if name in missing else _numbers(table, name, shape)
+        for name in NUMBERS
+    }
     _require_possible(numbers)
     return Content(words, labels, numbers, manifest)
 
 
-def _codes_and_names(table: pa.Table, column: str) -> tuple[NDArray[Any], list[str]]:
-    array = table.column(column).unify_dictionaries().combine_chunks()
+def _column(table: pq.ParquetFile, name: str) -> pa.ChunkedArray:
+    return table.read(columns=[name]).column(name)
+
+
+def _codes_and_names(table: pq.ParquetFile, column: str) -> tuple[NDArray[Any], list[str]]:
+    array = _column(table, column).unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # some releases keep an empty column chunked
         array = pa.array([], _TEXT) if not array.num_chunks else array.chunk(0)
     if array.null_count:
@@ -183,17 +188,18 @@ def _outer_names(coded: tuple[NDArray[Any], list[str]], shape: tuple[int, int]) 
     return tuple(names[code] for code in grid[:, 0])
 
 
-def _numbers(table: pa.Table, name: str, shape: tuple[int, int]) -> NDArray[Any]:
-    column = table.column(name)
+def _numbers(table: pq.ParquetFile, name: str, shape: tuple[int, int]) -> NDArray[Any]:
+    column = _column(table, name)
     if name in _COUNTS and column.null_count:
         raise ValueError(f"its column {name} has nulls")
     values = column.to_numpy().reshape(shape)
-    if name not in PER_WORD:
-        return values
-    first = values[:, 0]
-    if not np.array_equal(values, np.broadcast_to(first[:, None], shape), equal_nan=True):
-        raise ValueError(f"its column {name} differs within a word")
-    return first
+    if name in PER_WORD:
+        first = values[:, 0].copy()  # a view would keep the column
+        if not np.array_equal(values, np.broadcast_to(first[:, None], shape), equal_nan=True):
+            raise ValueError(f"its column {name} differs within a word")
+        values = first
+    values.setflags(write=False)
+    return values
 
 
 def _require_possible(numbers: dict[str, NDArray[Any]]) -> None:

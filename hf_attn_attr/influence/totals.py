@@ -61,9 +61,13 @@ class Totals:
     texts: int
     empty_texts: int
 
+    def word_order(self) -> IntArray:
+        """Rows of the words in the order of code points."""
+        return np.array(sorted(range(len(self.words)), key=self.words.__getitem__), np.int64)
+
     def in_word_order(self) -> "Totals":
         """The same totals, words sorted by code point."""
-        order = np.array(sorted(range(len(self.words)), key=self.words.__getitem__), np.int64)
+        order = self.word_order()
         return Totals(
             words=[self.words[row] for row in order],
             counts=self.counts[order],

@@ -21,10 +21,6 @@ often what must hold was seen to hold. `make faults-table` writes this page from
 test` tries some of the many faults that are alike. A row without numbers needs a device that the
 machine which wrote the page lacks. Where the behaviour is a choice, the test says why.
 
-Two bounds are wider than was wanted. A text of 10 MB takes 1.24 GB (wanted: 1), because the
-tokenizer reads it to its end before it is cut. Folding to the matrix takes 2.24 times its memory at
-the peak, loading it 2.75 (wanted: 2). Rows 50 and 52 count as survived within 1.5 GB and 3 times.
-
 | entry | fault | test | tried | survived |
 |--:|---|---|--:|--:|
 """

@@ -192,10 +192,9 @@ def test_49_offsets(faults, columns_of):
 
 
 def test_50_huge_texts(faults, columns_of, tokenizer, thorough):
-    """A text of 10 MB, a character 1,000,000 times: cut as configured, linear, within 1.5 GB.
+    """A text of 10 MB, a character 1,000,000 times: cut as configured, linear, within 1 GB.
 
-    1 GB was wanted; 2 million words take 1.24 GB, because the tokenizer reads a text to its end
-    before it is cut. In a run of all tests at 1/50 of the size, and without a clock.
+    In a run of all tests at 1/50 of the size, and without a clock.
     """
     scale = 1 if thorough else 50
     n = 1_000_000 // scale
@@ -225,7 +224,7 @@ def test_50_huge_texts(faults, columns_of, tokenizer, thorough):
         def bounded(text=text):
             before = memory()
             read(text)
-            assert memory() - before < 1.5e9
+            assert memory() - before < 1e9
 
         run(bounded)
         faults.survive(True, name)
@@ -272,10 +271,7 @@ def test_51_patterns_that_take_for_ever(faults):
 
 
 def test_52_very_many_words_and_classes(faults, tmp_path, thorough):
-    """200,000 words of 28 classes (10 million need 40 GB): int64, peak within 3 matrices.
-
-    2 were wanted; `finalize` takes 2.24, its result among them, and loading 2.75.
-    """
+    """200,000 words of 28 classes (10 million need 40 GB): int64, peak within 2 matrices."""
     words, labels = (200_000 if thorough else 20_000), tuple(f"c{i}" for i in range(28))
     attribution = np.random.default_rng(0).normal(size=(words, 28)).astype(np.float32)
     rows = {
@@ -296,15 +292,13 @@ def test_52_very_many_words_and_classes(faults, tmp_path, thorough):
             file.write("5")
         before = status("VmRSS")
         action()
-        assert status("VmHWM") - before < 3 * cells + 5e7, (status("VmHWM") - before) / cells
+        assert status("VmHWM") - before < 2 * cells + 5e7, (status("VmHWM") - before) / cells
 
-    def both():
-        peak(accumulator.finalize)
-
-    run(both)
+    run(lambda: peak(accumulator.finalize))
     faults.survive(True, "finalize")
     matrix = accumulator.finalize()
-    matrix.save_pretrained(tmp_path)
+    run(lambda: peak(lambda: matrix.save_pretrained(tmp_path)))
+    faults.survive(True, "save")
     run(lambda: peak(lambda: InfluenceMatrix.from_pretrained(tmp_path)))
     faults.survive(True, "load")
     faults.survive(matrix.count.dtype == matrix.document_count.dtype == np.int64)

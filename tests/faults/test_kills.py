@@ -9,6 +9,9 @@ import shutil
 
 import pytest
 from datasets import Dataset, concatenate_datasets, load_from_disk
+from distributed import LocalCluster
+from engines.conftest import classifier  # noqa: F401
+from engines.parquet_texts import some_texts, write_parquet
 from hub.conftest import hub  # noqa: F401
 from influence.test_folding import dataset_of
 from influence.test_storage import same
@@ -24,6 +27,8 @@ from hf_attn_attr import (
     train_tokenizer,
 )
 from hf_attn_attr.columns import load_columns, save_columns
+from hf_attn_attr.encoding import CHUNK
+from hf_attn_attr.engines.dask import extract_and_fold
 from hf_attn_attr.extraction import AttributionExtractor
 from hf_attn_attr.files import settle
 
@@ -173,6 +178,35 @@ def test_19_death_at_any_moment_of_a_fold(faults, tmp_path):
     for moment in landed(KILLS, seconds, kill):
         run(lambda: work(folder))
         faults.survive(contents(folder / "influence") == wanted, str(moment))
+
+
+def test_19_death_at_any_moment_of_a_cluster(faults, classifier, tmp_path):  # noqa: F811
+    """SIGKILL of a whole cluster at any moment of its work: run again, it comes to the same."""
+    corpus = write_parquet(tmp_path / "texts.parquet", some_texts(4 * CHUNK))
+
+    def work(folder):
+        with LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster:
+            options = {"results": folder / "results", "shard_texts": CHUNK}
+            found = extract_and_fold(
+                corpus, classifier, client=cluster.scheduler_address, **options
+            )
+            found.matrix.save_pretrained(folder)
+
+    seconds = run(lambda: work(tmp_path / "whole"))
+    wanted = contents(tmp_path / "whole" / "influence")
+    folder = tmp_path / "killed"
+
+    def kill(moment):
+        shutil.rmtree(folder, ignore_errors=True)
+        return killed_after(lambda: work(folder), moment)
+
+    for moment in landed(KILLS, seconds, kill):
+        kept = {path: path.stat().st_mtime_ns for path in folder.glob("results/*/shards/*.json")}
+        run(lambda: work(folder))
+        same_files = all(path.stat().st_mtime_ns == when for path, when in kept.items())
+        faults.survive(same_files and contents(folder / "influence") == wanted, str(moment))
 
 
 def test_12_death_at_any_moment_of_publishing(faults, hub, matrix, other_matrix):  # noqa: F811

@@ -1,0 +1,63 @@
+"""Only the beginning of a very long text is read, and its tokens are those of the whole text."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hf_attn_attr import encoding
+from hf_attn_attr.encoding import encode
+
+from .zoo import TEXTS, tokenizer
+
+KINDS = ["wordpiece", "bytes", "unigram", "words"]
+PIECES = [*TEXTS, "a" * 24, "a-", "  ", "\n", "e\u0301\u0301", "👩\u200d👩", "日本", "…ﬁ"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    texts=st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), max_size=4),
+    max_length=st.integers(3, 12),
+    read=st.integers(1, 12),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_beginning_is_tokenized_as_the_whole_is(kind, texts, max_length, read):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "_READ", 10**6)
+        whole = encode(tokenizer(kind), texts, max_length)
+        patch.setattr(encoding, "_READ", read)
+        assert encode(tokenizer(kind), texts, max_length) == whole
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [("good film " * 2000, 1), ("!" * 20_000, 1), ("x" * 20_000, 2), (" " * 20_000, 2)],
+)
+def test_no_more_is_read_than_suffices(kind, text, reads, monkeypatch):
+    words = tokenizer(kind)
+    read = []
+
+    def counted(texts, **options):
+        read.append(len(texts[0]))
+        return words(texts, **options)
+
+    counted.truncation_side = "right"
+    found = encoding._cut(counted, [text], 0, 16)
+    assert read[0] == 16 * encoding._READ
+    assert read[1:] == [len(text)] * (len(read) - 1)
+    assert len(found[0].ids) <= 16
+    if kind == "wordpiece":  # of others it depends on the vocabulary
+        assert len(read) == reads
+
+
+def test_a_text_cut_on_the_left_is_read_whole():
+    words = tokenizer("words")
+    words.truncation_side = "left"
+    text = "good " * 20_000 + "film"
+    try:
+        (found,) = encode(words, [text], 4)
+        assert found.ids == words(text, truncation=True, max_length=4)["input_ids"]
+    finally:
+        words.truncation_side = "right"
+    assert text[slice(*found.spans[-1])] == "film"
+    assert found.truncated > 99_000
