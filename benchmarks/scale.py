@@ -6,8 +6,10 @@ Words by Zipf's law out of a vocabulary of 2 million, 6 classes, everything fold
 attributions and their moments), on one thread. The long fold gets a batch of 10,000 texts after the
 other, made as it goes, under a cap of 200,000 words; CPU time of the fold alone is noted every 5
 million words and a line is fitted through it. The stream is an `IterableDataset` of `datasets` over
-Arrow files, folded by `fold` into a matrix, under that cap and without. Memory is the largest
-anonymous memory of the process, above what it had before. Results go to `results/scale.json`.
+Arrow files, folded by `fold` into a matrix, under that cap and without. A thousand cells of the
+long fold are added up once more in rational arithmetic: they must be the same, bit for bit.
+Memory is the largest anonymous memory of the process, above what it had before. Results go to
+`results/scale.json`.
 """
 
 import argparse
@@ -22,6 +24,7 @@ import pyarrow as pa
 from corpus import corpus
 from datasets import ClassLabel, Features, List, Value, load_dataset
 from fold import Watch, anonymous
+from sampled_cells import SampledCells
 
 from hf_attn_attr import InfluenceAccumulator, fold
 
@@ -54,6 +57,7 @@ def long_fold(n_words: int, max_words: int) -> dict[str, Any]:
     accumulator = InfluenceAccumulator(labels, max_words=max_words)
     dictionary = pa.array([f"w{i}" for i in range(VOCABULARY)])
     before = anonymous()
+    sampled = SampledCells(corpus(BATCH, VOCABULARY, CLASSES, dictionary=dictionary))
     seconds, words, seed, course = 0.0, 0, 0, []
     with Watch() as watch:
         while words < n_words:
@@ -62,6 +66,7 @@ def long_fold(n_words: int, max_words: int) -> dict[str, Any]:
             start = time.process_time()
             accumulator.update(table)
             seconds += time.process_time() - start
+            sampled.add(texts)
             words, seed = words + len(texts.ids), seed + 1
             if seed % 25 == 0:
                 course.append((words, seconds))
@@ -80,6 +85,7 @@ def long_fold(n_words: int, max_words: int) -> dict[str, Any]:
         "r_squared": float(1 - left.var() / y.var()),
         "largest_residual": float(np.abs(left).max() / y[-1]),
         "peak_mib": watch.peak - before,
+        "exact": sampled.compared(matrix),
         "course": course,
     }
 

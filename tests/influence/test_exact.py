@@ -79,6 +79,11 @@ def test_sums_beyond_53_bits_stay_exact(values):
     )
 
 
+@given(st.floats(2.0**14, 2.0**16), st.integers(500, 1500))
+def test_sums_of_many_numbers_beyond_53_bits_stay_exact(value, times):
+    assert as_fraction(total([value] * times, 30), 30) == times * on_grid(value, 30)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2.0**32, -(2.0**32), 1e300])
 def test_what_does_not_fit_is_refused(value):
     with pytest.raises(InvalidInputError, match="rescale"):
