@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_attn_attr.errors import CorruptArtifactError
+from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError
 from hf_attn_attr.files import (
     canonical_json,
     read_json,
+    read_manifest,
     read_verified,
     replacing,
+    sealed_json,
     sha256_of_bytes,
     sha256_of_file,
     write_bytes,
@@ -120,6 +122,68 @@ def test_canonical_json_is_json_of_the_value_whatever_the_order_of_its_keys(valu
 def test_canonical_json_refuses_what_json_has_no_number_for(value, wrap):
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical_json(wrap(value))
+
+
+def test_canonical_json_has_these_bytes_for_ever():
+    """Digests of old files are of them."""
+    value = {"b": [1, 2.5, True], "ä": {"\u2028": None}, "a": "x\n"}
+    assert (
+        canonical_json(value)
+        == (
+            '{\n  "a": "x\\n",\n  "b": [\n    1,\n    2.5,\n    true\n  ],\n'
+            '  "ä": {\n    "\u2028": null\n  }\n}\n'
+        ).encode()
+    )
+    digest = hashlib.sha256(canonical_json(value)).hexdigest()
+    assert json.loads(sealed_json(value)) == {**value, "manifest_sha256": digest}
+    assert sealed_json(value) == canonical_json({**value, "manifest_sha256": digest})
+
+
+MANIFEST = {"format_version": 2, "labels": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("version", "write"),
+    [(3, sealed_json), (2, sealed_json), (1, sealed_json), (1, canonical_json)],
+)
+def test_a_manifest_is_read_as_it_was_written(tmp_path, version, write):
+    value = {**MANIFEST, "format_version": version}
+    (tmp_path / "manifest.json").write_bytes(write(value))
+    assert read_manifest(tmp_path / "manifest.json", 3, 2, "Ask.") == value
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_manifest_that_was_edited_is_refused(tmp_path, version):
+    path = tmp_path / "manifest.json"
+    value = {**MANIFEST, "format_version": version}
+    sealed = sealed_json(value)
+    for data in (sealed.replace(b'"a"', b'"c"'), sealed + b"\n", sealed[:-1]):
+        path.write_bytes(data)
+        with pytest.raises(CorruptArtifactError) as raised:
+            read_manifest(path, 3, 2, "Ask.")
+        assert str(raised.value) == (
+            f"{path} does not have the digest that it names: it was damaged or edited. Fetch or "
+            "write its folder again."
+        )
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_manifest_without_its_digest_is_refused_where_there_must_be_one(tmp_path, version):
+    path = tmp_path / "manifest.json"
+    path.write_bytes(canonical_json({**MANIFEST, "format_version": version}))
+    with pytest.raises(CorruptArtifactError, match="does not have the digest"):
+        read_manifest(path, 3, 2, "Ask.")
+
+
+@pytest.mark.parametrize("version", [0, 4, "2", None])
+def test_a_manifest_of_another_version_is_refused(tmp_path, version):
+    path = tmp_path / "manifest.json"
+    path.write_bytes(sealed_json({**MANIFEST, "format_version": version}))
+    with pytest.raises(IncompatibleError) as raised:
+        read_manifest(path, 3, 2, "Ask.")
+    assert str(raised.value) == (
+        f"{path} has format version {version}, this release reads 1 to 3. Ask."
+    )
 
 
 @given(value=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), PLAIN))
