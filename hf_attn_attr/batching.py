@@ -13,11 +13,13 @@ BATCH_TOKENS = 4096
 def length_batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
     """Indices of texts, shortest first, in batches of at most `batch_tokens` padded tokens.
 
-    A single text longer than that is a batch of its own.
+    A single text longer than that is a batch of its own. So are all texts of no tokens: what most
+    models answer to those would depend on the padding beside them.
     """
     batch: list[int] = []
     for index in np.argsort(np.asarray(lengths), kind="stable").tolist():
-        if batch and (len(batch) + 1) * lengths[index] > batch_tokens:
+        full = (len(batch) + 1) * lengths[index] > batch_tokens
+        if batch and (full or lengths[batch[-1]] == 0 < lengths[index]):
             yield batch
             batch = []
         batch.append(index)
@@ -26,8 +28,11 @@ def length_batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> 
 
 
 def padded(ids: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, Tensor]:
-    """Model inputs of token ids, padded on the right to the longest: int64 (B, T) each."""
-    longest = max(map(len, ids))
+    """Model inputs of token ids, padded on the right to the longest: int64 (B, T) each.
+
+    T is at least 1: most models cannot read a batch without any position.
+    """
+    longest = max(1, *map(len, ids))
     input_ids = np.full((len(ids), longest), pad_token_id, dtype=np.int64)
     attention_mask = np.zeros((len(ids), longest), dtype=np.int64)
     for row, tokens in enumerate(ids):

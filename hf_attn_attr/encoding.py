@@ -232,8 +232,19 @@ def model_inputs(
     """What the model is called with for a batch, on its device: int64 (B, T) each.
 
     Segments are among it where any is not 0 and the model takes them.
+
+    Raises:
+        IncompatibleError: If the model has no embedding for a token.
     """
     inputs = padded([text.ids for text in texts], pad)
+    rows = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    largest = int(inputs["input_ids"].max())
+    if rows is not None and largest >= rows:
+        raise IncompatibleError(
+            f"The tokenizer gives token id {largest}, but the model has embeddings for {rows} "
+            "tokens only: it belongs to another model, or has had tokens added. Load both from one "
+            "place, or call model.resize_token_embeddings(len(tokenizer)) and train."
+        )
     if any(text.type_ids is not None for text in texts) and "token_type_ids" in _parameters(model):
         types = [text.type_ids or [0] * len(text.ids) for text in texts]
         inputs["token_type_ids"] = _padded(types, inputs["input_ids"].shape[1], 0)

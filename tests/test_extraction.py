@@ -211,13 +211,17 @@ def test_length_batches_cover_every_text_once_within_the_budget(lengths, budget)
     batches = list(length_batches(lengths, budget))
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= budget
+        longest = max(lengths[index] for index in batch)
+        assert len(batch) == 1 or len(batch) * longest <= budget
+        assert longest == 0 or all(lengths[index] for index in batch)
 
 
 def test_padding_goes_right():
     batch = padded([[5, 6], [], [7]], 0)
     assert batch["input_ids"].tolist() == [[5, 6], [0, 0], [7, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1], [0, 0], [1, 0]]
+    assert padded([[], []], 3)["input_ids"].tolist() == [[3], [3]]
+    assert padded([[], []], 3)["attention_mask"].tolist() == [[0], [0]]
 
 
 def test_saved_columns_come_back_or_are_refused(tokenizer, tmp_path):

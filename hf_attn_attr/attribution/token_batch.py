@@ -53,5 +53,5 @@ class TokenBatch:
         lengths = self.real.sum(1)[texts]
         for chosen in length_batches(lengths.tolist(), self.max_tokens):
             rows = torch.tensor(chosen, device=texts.device)
-            longest = int(lengths[rows].max())
+            longest = max(1, int(lengths[rows].max()))
             yield rows, {name: part[texts[rows], :longest] for name, part in self.inputs.items()}

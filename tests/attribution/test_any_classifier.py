@@ -6,7 +6,7 @@ import torch
 from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, processors
 from transformers import PreTrainedTokenizerFast
 
 from hf_attn_attr import (
@@ -373,6 +373,41 @@ def test_half_precision_is_summed_in_single():
     for method in FOR_ALL:
         columns = extract(dataset(), model, tokenizer("wordpiece"), method=method)
         assert all(np.isfinite(values).all() for row in columns for values in numbers(row))
+
+
+@pytest.mark.parametrize("name", [*ENCODERS, "gpt2"])
+def test_texts_without_a_token_are_answered_alone_as_beside_others(name):
+    """As of tokenizers that put no special tokens around a text."""
+    words = tokenizer(TOKENIZER_OF[name])
+    backend = Tokenizer.from_str(words.backend_tokenizer.to_str())
+    backend.post_processor = processors.Sequence([])
+    bare = PreTrainedTokenizerFast(tokenizer_object=backend, **words.special_tokens_map)
+    assert bare("")["input_ids"] == []
+    for method in FOR_ALL:
+        if (name, method) == ("modernbert", "input_x_gradient"):
+            continue
+        options = {"options": FEW.get(method)}
+        (alone,) = extract(dataset([""]), build(name), bare, method=method, **options)
+        beside, _ = extract(dataset(["", "fine film"]), build(name), bare, method=method, **options)
+        assert alone["words"] == beside["words"] == []
+        for found, wanted in zip(numbers(alone), numbers(beside), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["bert", "ours"])
+def test_a_token_that_the_model_does_not_know_is_named(name):
+    words = tokenizer(TOKENIZER_OF[name])
+    model = build(name)
+    rows = model.get_input_embeddings().num_embeddings
+    bigger = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(words.backend_tokenizer.to_str()),
+        **words.special_tokens_map,
+    )
+    bigger.add_tokens(["zyzzyva"])
+    told = f"token id {rows}, but the model has embeddings for {rows} tokens only"
+    with pytest.raises(IncompatibleError, match=told):
+        extract(dataset(["fine film", "zyzzyva"]), model, bigger, method="auto")
+    assert len(extract(dataset(["fine film"]), model, bigger, method="auto")) == 1
 
 
 def test_a_tokenizer_without_a_limit_is_no_obstacle():

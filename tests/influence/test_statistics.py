@@ -165,3 +165,38 @@ def test_what_is_undefined_is_nan_and_what_never_meets_is_minus_one():
     np.testing.assert_array_equal(statistics.word_given_class(joint), [[1, np.nan], [0, np.nan]])
     one = np.array([[1.0]])
     assert np.isnan(statistics.npmi(one, one)).all()
+
+
+def test_quotients_by_nothing_are_nan_and_no_warning(recwarn):
+    found = statistics.ratio(np.array([1.0, 0.0, -3.0, 2.0]), np.array([0, 0, 0, 4]))
+    np.testing.assert_array_equal(found, [np.nan, np.nan, np.nan, 0.5])
+    assert not recwarn
+
+
+def test_information_of_each_kind_of_cell(recwarn):
+    joint = np.array([[0.1, 0.1, 0.2, 0.0, 0.0, 1.0, np.nan, 1e-300]])
+    lift = np.array([[2.0, 10.0 + 1e-12, 0.01, 0.0, np.nan, 1.0, np.nan, 1e-305]])
+    found = statistics.npmi(joint, lift)[0]
+    assert found[0] == math.log(2.0) / -math.log(0.1)
+    assert found[1] == 1  # a rounding above 1 is taken back
+    assert found[2] == -1  # likewise below
+    assert found[3] == -1
+    assert np.isnan(found[4:7]).all()
+    assert found[7] == -1
+    assert not recwarn
+
+
+def test_ranks_of_equal_values_follow_the_rows():
+    values = np.tile([[2.0, 0.0], [1.0, 0.0], [2.0, 5.0], [1.0, 0.0]], (30, 1))
+    found = statistics._ranks(values)
+    for column in range(2):
+        order = sorted(range(len(values)), key=lambda row: (values[row, column], row))
+        assert [order.index(row) for row in range(len(values))] == found[:, column].tolist()
+
+
+def test_coverage_counts_closed_intervals_that_are_defined():
+    low = np.array([0.0, 0.0, 0.0, 0.0, np.nan, 0.0, 0.0])
+    high = np.array([1.0, 1.0, 1.0, 1.0, 1.0, np.nan, 1.0])
+    truth = np.array([0.0, 1.0, 2.0, -1.0, 0.5, 0.5, np.nan])
+    assert statistics.coverage(low, high, truth) == 0.5
+    assert math.isnan(statistics.coverage(low[4:], high[4:], truth[4:]))
