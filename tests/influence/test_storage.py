@@ -241,28 +241,93 @@ def replaced(table, name, values):
     return table.set_column(index, name, values)
 
 
+def with_first(name, value):
+    """A table whose first word has another number, in the rows of all its labels."""
+
+    def change(table):
+        values = table[name].to_pylist()
+        values[:3] = [value] * 3
+        return replaced(table, name, pa.array(values, table.schema.field(name).type))
+
+    return change
+
+
+def half_undefined(table):
+    """One label's row of the first word undefined, in a column that is per word."""
+    values = [None, *table["degrees_of_freedom"].to_pylist()[1:]]
+    return replaced(table, "degrees_of_freedom", pa.array(values, pa.float64()))
+
+
+CANNOT_BE = "its column {} holds numbers that cannot be"
 TABLES = {
-    "a column less": lambda t: t.drop_columns(["lift"]),
-    "another type": lambda t: replaced(t, "lift", t["lift"].cast(pa.float32())),
-    "another order of columns": lambda t: t.select(list(reversed(COLUMNS))),
-    "fewer rows": lambda t: t.slice(3),
-    "rows in another order": lambda t: t.take(list(reversed(range(len(t))))),
-    "a word twice": lambda t: pa.concat_tables([t.slice(0, 3), t.slice(0, 3), t.slice(6)]),
-    "words not label by label": lambda t: t.take([0, 3, 6, *range(3, len(t))]),
-    "a null count": lambda t: replaced(t, "count", pa.nulls(len(t), pa.int64())),
-    "a count that differs within a word": lambda t: replaced(
-        t, "count", pa.array(range(len(t)), pa.int64())
+    "a column less": (lambda t: t.drop_columns(["lift"]), "its columns are word: dictionary"),
+    "another type": (lambda t: replaced(t, "lift", t["lift"].cast(pa.float32())), "lift: float"),
+    "another order of columns": (lambda t: t.select(list(reversed(COLUMNS))), "its columns are"),
+    "fewer rows": (lambda t: t.slice(3), r"it has \d+ rows, its manifest says \d+"),
+    "rows in another order": (
+        lambda t: t.take(list(reversed(range(len(t))))),
+        "its label column does not repeat the labels of the manifest",
     ),
-    "a null word": lambda t: replaced(t, "word", pa.nulls(len(t), t.schema.field("word").type)),
+    "a word twice": (
+        lambda t: pa.concat_tables([t.slice(0, 3), t.slice(0, 3), t.slice(6)]),
+        "The words are not sorted by code point, or one is repeated",
+    ),
+    "words not label by label": (
+        lambda t: t.take([0, 3, 6, *range(3, len(t))]),
+        "its word column does not give each word one row per label",
+    ),
+    "a null count": (
+        lambda t: replaced(t, "count", pa.nulls(len(t), pa.int64())),
+        "its column count has nulls",
+    ),
+    "a count that differs within a word": (
+        lambda t: replaced(t, "count", pa.array(range(len(t)), pa.int64())),
+        "its column count differs within a word",
+    ),
+    "a number undefined for one label": (
+        half_undefined,
+        "its column degrees_of_freedom differs within a word",
+    ),
+    "a null word": (
+        lambda t: replaced(t, "word", pa.nulls(len(t), t.schema.field("word").type)),
+        "its column word has nulls",
+    ),
+    "no texts": (with_first("documents", 0), "its counts cannot be"),
+    "more texts than occurrences": (with_first("documents", 10**6), "its counts cannot be"),
+    **{
+        f"{name} {value}": (with_first(name, value), CANNOT_BE.format(name))
+        for name, value in [
+            *(("joint", -0.1), ("lift", -1.0), ("standard_error", -1e-9), ("mean", np.inf)),
+            *(("npmi", -np.inf), ("association_q_value", 1.5), ("association_q_value", -0.5)),
+        ]
+    },
 }
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_of_another_shape_is_refused(published, name):
-    table = TABLES[name](pq.read_table(published / "influence" / "influence.parquet"))
-    rewritten(published, table)
-    with pytest.raises(CorruptArtifactError):
+def test_a_table_that_cannot_be_is_refused(published, name):
+    change, told = TABLES[name]
+    rewritten(published, change(pq.read_table(published / "influence" / "influence.parquet")))
+    with pytest.raises(CorruptArtifactError, match=f"(?s)no sound influence matrix: .*{told}"):
         InfluenceMatrix.from_pretrained(published)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mean", -5.0), ("association_q_value", 1.0), ("degrees_of_freedom", None)]
+)
+def test_a_table_that_can_be_is_read(published, name, value):
+    """Undefined numbers are equal to each other."""
+    table = pq.read_table(published / "influence" / "influence.parquet")
+    rewritten(published, with_first(name, value)(table))
+    found = getattr(InfluenceMatrix.from_pretrained(published), name)[0]
+    np.testing.assert_array_equal(found, np.nan if value is None else value)
+
+
+def test_what_is_loaded_cannot_be_written_to(published):
+    loaded = InfluenceMatrix.from_pretrained(published)
+    for name in ("influence", "count", "document_count", "degrees_of_freedom", "mean"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(loaded, name)[0] = 0
 
 
 def test_a_folder_without_a_matrix_is_no_damage(tmp_path):
