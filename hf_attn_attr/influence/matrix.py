@@ -493,7 +493,9 @@ def _read_only(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArr
 def _is_fixed(values: NDArray[Any]) -> bool:
     """Whether neither an array nor what it is a view of can be written to."""
     while isinstance(values, np.ndarray) and not values.flags.writeable:
-        if values.base is None or not isinstance(values.base, np.ndarray):
+        if isinstance(values, np.memmap):  # its file can be
+            return False
+        if not isinstance(values.base, np.ndarray):
             return True
         values = values.base
     return False

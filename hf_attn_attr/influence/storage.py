@@ -168,7 +168,8 @@ def _content(
 
 
 def _column(table: pq.ParquetFile, name: str) -> pa.ChunkedArray:
-    return table.read(columns=[name]).column(name)
+    # Threads of pyarrow's that just begin when Python ends abort it: 1 in 10 short commands.
+    return table.read(columns=[name], use_threads=False).column(name)
 
 
 def _codes_and_names(table: pq.ParquetFile, column: str) -> tuple[NDArray[Any], list[str]]:

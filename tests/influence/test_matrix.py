@@ -157,6 +157,31 @@ def test_a_matrix_that_contradicts_itself_cannot_be_made(matrix, change):
         dataclasses.replace(matrix, **change)
 
 
+def test_arrays_are_copied_unless_nobody_can_write_to_them(matrix, tmp_path):
+    own = np.full(matrix.log_odds.shape, 2.0)
+    view = own[:]
+    view.setflags(write=False)
+    np.save(tmp_path / "file.npy", own)
+    mapped = np.load(tmp_path / "file.npy", mmap_mode="r")
+    for values in (own, view, mapped, mapped[:]):
+        assert not np.shares_memory(dataclasses.replace(matrix, log_odds=values).log_odds, values)
+
+    fixed = own.copy()
+    fixed.setflags(write=False)
+    for values in (fixed, fixed[:]):
+        assert np.shares_memory(dataclasses.replace(matrix, log_odds=values).log_odds, values)
+    assert dataclasses.replace(matrix, log_odds=own.astype(np.float32)).log_odds.dtype == np.float64
+
+
+def test_every_nan_is_the_same_nan(matrix):
+    other = np.full(matrix.log_odds.shape, -np.nan)
+    other[0, 0] = 1
+    other.setflags(write=False)
+    held = dataclasses.replace(matrix, log_odds=other).log_odds
+    assert held[0, 0] == 1
+    assert {bits.tobytes() for bits in held.ravel()[1:]} == {np.float64(np.nan).tobytes()}
+
+
 def test_words_out_of_order_cannot_be_held(matrix):
     with pytest.raises(InvalidInputError, match="sorted"):
         dataclasses.replace(matrix, words=tuple(reversed(matrix.words)))
