@@ -19,6 +19,14 @@ def ended():
     return process.pid
 
 
+@pytest.fixture
+def living():
+    """The number of a process that waits."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.kill()
+
+
 def leftover(folder, process, host=writing._HOST, name="file"):
     return folder / f".{name}.{host}-{process}.abc.tmp"
 
@@ -43,10 +51,10 @@ def test_the_next_writer_clears_away_what_dead_processes_left(tmp_path, ended, w
     assert {path.name for path in tmp_path.iterdir()} <= {"one", "two", "three"}
 
 
-def test_what_may_still_be_written_stays(tmp_path, ended):
+def test_what_may_still_be_written_stays(tmp_path, ended, living):
     kept = [
-        leftover(tmp_path, os.getpid()),  # alive
-        leftover(tmp_path, os.getppid()),
+        leftover(tmp_path, os.getpid()),
+        leftover(tmp_path, living),
         leftover(tmp_path, 10**30),  # no number of a process of this machine
         leftover(tmp_path, ended, host="00000000"),  # of another machine
         tmp_path / f".file.{writing._HOST}-{ended}.tmp",  # not named as ours are

@@ -6,10 +6,11 @@ A few moments each here; `make kill` tries 50 of each.
 import os
 import random
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 from datasets import Dataset, concatenate_datasets, load_from_disk
-from distributed import LocalCluster
 from engines.conftest import classifier  # noqa: F401
 from engines.parquet_texts import some_texts, write_parquet
 from hub.conftest import hub  # noqa: F401
@@ -28,7 +29,6 @@ from hf_attn_attr import (
 )
 from hf_attn_attr.columns import load_columns, save_columns
 from hf_attn_attr.encoding import CHUNK
-from hf_attn_attr.engines.dask import extract_and_fold
 from hf_attn_attr.extraction import AttributionExtractor
 from hf_attn_attr.files import settle
 
@@ -37,6 +37,7 @@ from .test_crashes import contents, trained
 
 KILLS = int(os.environ.get("KILLS", "2"))
 REPO = "owner/matrix"
+ON_A_CLUSTER = Path(__file__).parent / "on_a_cluster.py"
 
 
 def test_12_death_at_any_moment_of_saving(faults, tmp_path):
@@ -185,14 +186,10 @@ def test_19_death_at_any_moment_of_a_cluster(faults, classifier, tmp_path):  # n
     corpus = write_parquet(tmp_path / "texts.parquet", some_texts(4 * CHUNK))
 
     def work(folder):
-        with LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        ) as cluster:
-            options = {"results": folder / "results", "shard_texts": CHUNK}
-            found = extract_and_fold(
-                corpus, classifier, client=cluster.scheduler_address, **options
-            )
-            found.matrix.save_pretrained(folder)
+        # A program of its own: a forked process would have threads and locks of Dask's that are
+        # gone, where other tests have used it before.
+        arguments = [ON_A_CLUSTER, corpus, classifier, folder]
+        os.execv(sys.executable, [sys.executable, *map(str, arguments)])
 
     seconds = run(lambda: work(tmp_path / "whole"))
     wanted = contents(tmp_path / "whole" / "influence")
