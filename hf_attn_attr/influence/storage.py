@@ -174,8 +174,6 @@ def _column(table: pq.ParquetFile, name: str) -> pa.ChunkedArray:
 
 def _codes_and_names(table: pq.ParquetFile, column: str) -> tuple[NDArray[Any], list[str]]:
     array = _column(table, column).unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # some releases keep an empty column chunked
-        array = pa.array([], _TEXT) if not array.num_chunks else array.chunk(0)
     if array.null_count:
         raise ValueError(f"its column {column} has nulls")
     return array.indices.to_numpy(), array.dictionary.to_pylist()
