@@ -232,7 +232,7 @@ def plausibility() -> str:
                     ]
                 )
     text = (
-        "Plausibility (`benchmarks/plausibility.py`, preset `plain`): agreement with the words "
+        "Plausibility (`benchmarks/plausibility.py`, default preset): agreement with the words "
         "that people marked, of validation texts explained for their gold label; ERASER's token "
         "F1, IOU F1 at .5 and AUPRC. It says what people find convincing, not what the model "
         "did:\n\n" + table(["texts", "ranking", "token F1", "IOU F1", "AUPRC"], rows)
