@@ -55,7 +55,7 @@ coverage: setup-test
 	$(BIN)/pip install --quiet pytest-cov
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term-missing --cov-fail-under=95
 
-# The tests in 20 random orders, one after the other.
+# The tests 20 times, files and tests within files in random order.
 shuffled: setup-test
 	$(BIN)/pip install --quiet pytest-random-order
 	for seed in $$(seq 20); do \
@@ -64,7 +64,7 @@ shuffled: setup-test
 
 # Changes to influence/ and files/ that no test of theirs notices; hours.
 mutation: setup-test
-	$(BIN)/pip install --quiet mutmut
+	$(BIN)/pip install --quiet mutmut==3.8.1
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
@@ -83,6 +83,7 @@ audit: setup-test
 
 # The quick tests on the oldest dependencies that pyproject.toml allows, in .venv-floors.
 floors:
+	rm -rf .venv-floors
 	$(PYTHON) -m venv .venv-floors
 	sed -n '/^dependencies/,/^]/s/.*"\(.*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml > .venv-floors/floors.txt
 	.venv-floors/bin/pip install --quiet $(TORCH_ARGS) --constraint .venv-floors/floors.txt torch

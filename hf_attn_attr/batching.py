@@ -18,7 +18,7 @@ def length_batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> 
     """
     batch: list[int] = []
     for index in np.argsort(np.asarray(lengths), kind="stable").tolist():
-        full = (len(batch) + 1) * lengths[index] > batch_tokens
+        full = (len(batch) + 1) * max(1, lengths[index]) > batch_tokens
         if batch and (full or lengths[batch[-1]] == 0 < lengths[index]):
             yield batch
             batch = []
@@ -32,7 +32,7 @@ def padded(ids: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, Tensor]
 
     T is at least 1: most models cannot read a batch without any position.
     """
-    longest = max(1, *map(len, ids))
+    longest = max(map(len, ids), default=0) or 1
     input_ids = np.full((len(ids), longest), pad_token_id, dtype=np.int64)
     attention_mask = np.zeros((len(ids), longest), dtype=np.int64)
     for row, tokens in enumerate(ids):

@@ -119,21 +119,34 @@ def _cut(
     beginnings = [text[: _READ * max_length] for text in texts]
     encodings = _tokenized(tokenizer, beginnings, first_row, **limit)
     for place, (text, beginning) in enumerate(zip(texts, beginnings, strict=True)):
-        if len(beginning) < len(text) and not _suffices(encodings[place], len(beginning)):
+        if len(beginning) == len(text):
+            continue
+        if not _suffices(encodings[place], beginning) or not _is_unicode(text):
             (encodings[place],) = _tokenized(tokenizer, [text], first_row + place, **limit)
     return encodings
 
 
-def _suffices(found: Encoding, read: int) -> bool:
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeError:  # a lone surrogate, which the tokenizer refuses
+        return False
+    return True
+
+
+def _suffices(found: Encoding, beginning: str) -> bool:
     """Whether the tokens kept of the beginning of a text do not depend on what follows it.
 
-    Tokens depend on their word, and words on what stands close by. So between the last one kept
-    and the end must be another word, and as many characters as up to there.
+    Tokens depend on their word, and words on what stands close by; some tokenizers cut long numbers
+    from the right. So between the last token kept and the end must be another word, white space,
+    and as many characters as up to there. Normalizers that look further ahead are out of reach.
     """
     kept = [word for word in found.word_ids if word is not None]
     behind = [word for part in found.overflowing for word in part.word_ids if word is not None]
     last = max((end for _, end in found.offsets), default=0)
-    return bool(kept and behind) and max(kept) < max(behind) and 2 * last <= read
+    if not kept or not behind or max(kept) >= max(behind) or 2 * last > len(beginning):
+        return False
+    return any(map(str.isspace, beginning[last + 1 :]))
 
 
 def _tokenized(
@@ -237,7 +250,10 @@ def model_inputs(
         IncompatibleError: If the model has no embedding for a token.
     """
     inputs = padded([text.ids for text in texts], pad)
-    rows = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    try:
+        rows = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    except NotImplementedError:  # some models look tokens up in another way
+        rows = None
     largest = int(inputs["input_ids"].max())
     if rows is not None and largest >= rows:
         raise IncompatibleError(

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    CanineConfig,
+    CanineForSequenceClassification,
+    CanineTokenizer,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
@@ -217,6 +220,31 @@ def test_teacher_outputs_are_in_our_order_and_kept(tmp_path, teacher):
     assert not again.any()  # read, not asked again
     other = teacher_outputs(str(teacher), texts[:1], like, cache=tmp_path, progress=False)
     assert other.sum() == pytest.approx(1)
+
+
+def test_a_teacher_may_have_a_tokenizer_in_python(tmp_path):
+    """Which gives no words, and needs none."""
+    torch.manual_seed(0)
+    labels = {0: "neg", 1: "pos"}
+    config = CanineConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_hash_buckets=64,
+        id2label=labels,
+        label2id={name: number for number, name in labels.items()},
+    )
+    model, tokenizer = CanineForSequenceClassification(config).eval(), CanineTokenizer()
+    model.save_pretrained(tmp_path / "teacher")
+    tokenizer.save_pretrained(tmp_path / "teacher")
+    like, texts = load_labelled(reviews(20)), ["a good film", "bad", "fine"]
+    found = teacher_outputs(str(tmp_path / "teacher"), texts, like, cache=tmp_path, progress=False)
+    with torch.no_grad():
+        inputs = tokenizer(texts, padding=True, return_tensors="pt")
+        wanted = model(**inputs).logits.softmax(-1)[:, [0, 1]].numpy()
+    order = [list(like.labels).index(name) for name in ("neg", "pos")]
+    np.testing.assert_allclose(found[:, order], wanted, rtol=0, atol=1e-5)
 
 
 def test_saved_files_name_sources_without_the_path_of_anybodys_folder(

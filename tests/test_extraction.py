@@ -212,7 +212,7 @@ def test_length_batches_cover_every_text_once_within_the_budget(lengths, budget)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         longest = max(lengths[index] for index in batch)
-        assert len(batch) == 1 or len(batch) * longest <= budget
+        assert len(batch) == 1 or len(batch) * max(1, longest) <= budget
         assert longest == 0 or all(lengths[index] for index in batch)
 
 

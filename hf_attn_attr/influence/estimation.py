@@ -30,7 +30,7 @@ def estimate(
     undefined = np.full(shape, np.nan)
 
     def sums(name: str, width: int = shape[1]) -> FloatArray:
-        """One sum, (words, width), words in order: of all at once there would be a copy."""
+        """One sum, (words, width), words in order; one at a time, as a copy of all is large."""
         if name not in totals.sums:
             return np.full((shape[0], width), np.nan)
         return to_float(totals.sums[name], BITS[name])[order]

@@ -69,9 +69,10 @@ class InfluenceRecord:
 class InfluenceMatrix:
     """How much each word influences each class, with error bars. W words, C labels.
 
-    Arrays are float64 (W, C) unless said otherwise, and read-only: copies, but for those that
-    nobody can write to. NaN means undefined. What the data say of the same words comes in by
-    `with_association`; to fill in other columns or checks later, use `dataclasses.replace`.
+    Arrays are float64 (W, C) unless said otherwise, and read-only: copies, but for arrays that are
+    marked read-only and are no view of another's memory. NaN means undefined. What the data say of
+    the same words comes in by `with_association`; to fill in other columns or checks later, use
+    `dataclasses.replace`.
 
     Attributes:
         words: Keys of the words, sorted by code point.
@@ -491,11 +492,9 @@ def _read_only(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArr
 
 
 def _is_fixed(values: NDArray[Any]) -> bool:
-    """Whether neither an array nor what it is a view of can be written to."""
+    """Whether an array is marked read-only and its memory is its own, or another such array's."""
     while isinstance(values, np.ndarray) and not values.flags.writeable:
-        if isinstance(values, np.memmap):  # its file can be
-            return False
-        if not isinstance(values.base, np.ndarray):
+        if values.base is None:
             return True
         values = values.base
     return False

@@ -63,7 +63,7 @@ class Content(NamedTuple):
         words: Sorted by code point, no two alike.
         labels: In model order.
         numbers: For each of `NUMBERS`, (words,) if in `PER_WORD`, else (words, labels); int64
-            counts, float64 otherwise. As read, they are read-only.
+            counts, float64 otherwise.
         manifest: What the matrix is of, plain JSON values.
     """
 
@@ -191,9 +191,10 @@ def _numbers(table: pq.ParquetFile, name: str, shape: tuple[int, int]) -> NDArra
     column = _column(table, name)
     if name in _COUNTS and column.null_count:
         raise ValueError(f"its column {name} has nulls")
-    values = column.to_numpy().reshape(shape)
+    # A copy of its own: what pyarrow gives is a view of memory that the matrix would copy later.
+    values = np.array(column.to_numpy().reshape(shape))
     if name in PER_WORD:
-        first = values[:, 0].copy()  # a view would keep the column
+        first = values[:, 0].copy()
         if not np.array_equal(values, np.broadcast_to(first[:, None], shape), equal_nan=True):
             raise ValueError(f"its column {name} differs within a word")
         values = first

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
-from ..batching import length_batches, padded
+from ..batching import length_batches
 from ..classifier import class_probabilities, weights_digest
 from ..data import LabelledTexts
-from ..encoding import longest_text, padding_id, token_ids
+from ..encoding import longest_text
 from ..errors import IncompatibleError, InvalidInputError
 from ..files import canonical_json, sha256_of_bytes, write_bytes
 from ..patterns import check_patterns
@@ -116,14 +116,21 @@ def _label_order(config: Any, name: str, like: LabelledTexts) -> list[int]:
 def _logits(model: Any, tokenizer: Any, texts: Sequence[str], progress: bool) -> NDArray[Any]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
-    ids = token_ids(tokenizer, texts, longest_text(model, tokenizer))
-    pad = padding_id(model, tokenizer)
+    ids = tokenizer(list(texts), truncation=True, max_length=longest_text(model, tokenizer))[
+        "input_ids"
+    ]
     logits = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
     bar = logging.tqdm(total=len(ids), desc="Teacher", unit="text", disable=not progress)
     for batch in length_batches(list(map(len, ids))):
-        inputs = padded([ids[row] for row in batch], pad)
-        on_device = {name: tensor.to(device) for name, tensor in inputs.items()}
-        logits[batch] = model(**on_device).logits.float().cpu().numpy()
+        # On the side of the tokenizer's, and at least one position.
+        longest = max(1, *(len(ids[row]) for row in batch))
+        inputs = tokenizer.pad(
+            {"input_ids": [ids[row] for row in batch]},
+            padding="max_length",
+            max_length=longest,
+            return_tensors="pt",
+        )
+        logits[batch] = model(**inputs.to(device)).logits.float().cpu().numpy()
         bar.update(len(batch))
     bar.close()
     return logits

@@ -14,7 +14,8 @@ def test_the_demonstration_answers_both_questions_and_recovers_what_was_planted(
     planted = InfluenceMatrix.from_pretrained(tmp_path / "planted")
     for label in planted.labels:
         assert f"what drives {label}?" in done.out
-        assert planted.top_words(label, 1)["word"].iloc[0] in done.out
+        word = planted.top_words(label, 1)["word"].iloc[0]
+        assert re.search(rf"^{word} +[+-]\d", done.out, re.MULTILINE)
 
     found = recovery(planted.words, planted.influence, corpus)
     assert found.rho_own > 0.7
@@ -29,7 +30,7 @@ def test_the_demonstration_answers_both_questions_and_recovers_what_was_planted(
         )
     )
     assert 1 / len(planted.labels) < min(model, linear)
-    assert max(model, linear) <= bayes
+    assert max(model, linear) <= bayes + 0.02
 
     model, _ = load_classifier(tmp_path / "sentences")
     sentences = InfluenceMatrix.from_pretrained(tmp_path / "sentences")
