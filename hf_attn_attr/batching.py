@@ -13,8 +13,8 @@ BATCH_TOKENS = 4096
 def length_batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
     """Indices of texts, shortest first, in batches of at most `batch_tokens` padded tokens.
 
-    A single text longer than that is a batch of its own. So are all texts of no tokens: what most
-    models answer to those would depend on the padding beside them.
+    A single text longer than that is a batch of its own. Texts of no tokens share none with others:
+    what most models answer to them would depend on the padding.
     """
     batch: list[int] = []
     for index in np.argsort(np.asarray(lengths), kind="stable").tolist():

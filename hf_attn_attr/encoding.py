@@ -1,6 +1,7 @@
 """Texts as token ids, with their words and how much of them was not read."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -138,15 +139,16 @@ def _suffices(found: Encoding, beginning: str) -> bool:
     """Whether the tokens kept of the beginning of a text do not depend on what follows it.
 
     Tokens depend on their word, and words on what stands close by; some tokenizers cut long numbers
-    from the right. So between the last token kept and the end must be another word, white space,
-    and as many characters as up to there. Normalizers that look further ahead are out of reach.
+    from the right. So between the last token kept and the end must be another word, a run of
+    letters or digits that ends and one that begins, and as many characters as up to there.
+    Normalizers that look further ahead are out of reach.
     """
     kept = [word for word in found.word_ids if word is not None]
     behind = [word for part in found.overflowing for word in part.word_ids if word is not None]
     last = max((end for _, end in found.offsets), default=0)
     if not kept or not behind or max(kept) >= max(behind) or 2 * last > len(beginning):
         return False
-    return any(map(str.isspace, beginning[last + 1 :]))
+    return re.search(r"\w\W+\w", beginning[last:]) is not None
 
 
 def _tokenized(
