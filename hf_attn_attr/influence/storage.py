@@ -168,7 +168,7 @@ def _content(
 
 
 def _column(table: pq.ParquetFile, name: str) -> pa.ChunkedArray:
-    # Threads of pyarrow's that just begin when Python ends abort it: 1 in 10 short commands.
+    # Threads of pyarrow's that have just begun when Python ends abort it now and then.
     return table.read(columns=[name], use_threads=False).column(name)
 
 
