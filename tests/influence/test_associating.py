@@ -142,6 +142,9 @@ def test_the_long_form_has_a_row_per_word_and_label():
     assert frame["label"].tolist() == list(LABELS) * len(table.words)
     for name in MEASURES:
         np.testing.assert_array_equal(frame[name], getattr(table, name).ravel())
+    assert frame["count"].tolist() == [n for n in table.count for _ in LABELS]
+    assert frame["documents"].tolist() == [n for n in table.document_count for _ in LABELS]
+    assert frame["label_documents"].tolist() == table.label_documents.tolist() * len(table.words)
     assert frame["documents_with_label"].tolist() == table.documents_with_label.ravel().tolist()
     assert "3 texts" not in repr(table)
     assert f"{table.description['texts']} texts" in repr(table)
@@ -153,12 +156,14 @@ def test_bad_labels_are_named():
     with pytest.raises(InvalidInputError, match="ClassLabel"):
         association(dataset_of([["a"]], [1.5], Value("float32")), "gold")
     broken = dataset_of([["a"], ["b"]], [0, 2]).cast_column("gold", Value("int64"))
-    broken = broken.map(lambda row: {"gold": row["gold"] * 2})
+    broken = broken.map(lambda row: {"gold": row["gold"] + 1})
     broken.info.features["gold"] = SINGLE
-    with pytest.raises(InvalidInputError, match="Row 1 has the gold label 4"):
+    with pytest.raises(InvalidInputError, match="Row 1 has the gold label 3"):
         association(broken, "gold")
     with pytest.raises(InvalidInputError, match="Row 1 has the gold label -1"):
         association(dataset_of([["a"], ["b"]], [[0], [-1]], MULTI), "gold")
+    with pytest.raises(InvalidInputError, match="Row 1 has the gold label -1"):
+        association(dataset_of([["a"], ["b"]], [[0], [None]], MULTI), "gold")
 
 
 def test_planted_words_are_found_and_others_are_not():

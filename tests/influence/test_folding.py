@@ -73,8 +73,61 @@ def test_options_reach_the_matrix():
     assert matrix.manifest["word_rule"] == {"lowercase": False, "normalization": None}
     assert matrix.manifest["method"] == "occlusion"
     assert "Hope" in matrix.words
+    words, attention = attention_matrix(dataset_of(rows), lowercase=False, normalization=None)
+    assert words == matrix.words
+    assert attention.shape == (len(words), 20)
     regression = random_rows(0, 20, ("value",), "regression")
     assert fold(dataset_of(regression, "regression"), label_names=["stars"]).labels == ("stars",)
+
+
+def test_a_fold_tells_of_its_progress():
+    seen = []
+    fold(dataset_of(random_rows(0, 20)), batch_size=8, advance=seen.append)
+    assert seen == [8, 8, 4]
+
+
+def test_without_provenance_the_columns_tell_the_method():
+    rows = random_rows(0, 20)
+    nothing = [None] * 20
+    assert fold(dataset_of(rows)).manifest["method"] == "contribution"
+    assert fold(dataset_of(rows).select([])).manifest["method"] == "contribution"
+    unsigned = rows | {"attribution": nothing, "attribution_context": nothing}
+    assert fold(dataset_of(unsigned)).manifest["method"] == "attention"
+    assert fold(dataset_of(rows | {"attention": nothing})).manifest["method"] == "unnamed"
+
+
+def test_the_provenance_names_the_classes_that_were_attributed():
+    rows = random_rows(0, 20)
+    for name in ("attribution", "attribution_context"):
+        rows[name] = [np.reshape(row, (-1, 3))[:, [0, 2]].ravel().tolist() for row in rows[name]]
+    some = fold(dataset_of(rows), provenance={"classes": ["joy", "anger"]})
+    assert some.manifest["classes"] == ["joy", "anger"]
+    assert np.isnan(some.influence[:, 1]).all()
+    assert np.isfinite(some.influence[:, [0, 2]]).all()
+
+
+def test_attributions_of_predicted_classes_alone_are_refused():
+    dataset = dataset_of(random_rows(0, 5)).add_column("attributed_class", [0] * 5)
+    with pytest.raises(InvalidInputError, match=r"predicted class alone.*extract with classes="):
+        fold(dataset)
+
+
+def test_without_attention_there_is_no_matrix_of_it():
+    rows = random_rows(0, 20)
+    dataset = dataset_of(rows | {"attention": [None] * 20})
+    with pytest.raises(InvalidInputError, match=r"attention is null.*Extract with"):
+        attention_matrix(dataset)
+    no_words = dataset.filter(lambda row: not row["words"])
+    assert len(no_words) > 0
+    assert attention_matrix(no_words)[1].shape == (0, len(no_words))
+
+
+def test_a_bad_row_of_the_two_matrices_is_named_by_its_place():
+    rows = random_rows(0, 30)
+    rows["words"][25] = None
+    for function in (attention_matrix, class_matrix):
+        with pytest.raises(InvalidInputError, match="Row 25 of words is null"):
+            function(dataset_of(rows), batch_size=8)
 
 
 @given(

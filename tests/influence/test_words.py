@@ -38,6 +38,11 @@ def test_the_rule_says_which_spellings_are_one_word():
     assert rule.key("\ufb01t") != rule.key("fit")
     assert WordRule(True, "NFKC").key("\ufb01t") == "fit"
     assert WordRule(False).key("US") != WordRule(False).key("us")
+    assert (
+        WordRule(False).key("\u00c9T\u00c9")
+        == WordRule(False).key("E\u0301TE\u0301")
+        == "\u00c9T\u00c9"
+    )
     assert WordRule(True, None).key("na\u00efve") != WordRule(True, None).key("nai\u0308ve")
 
 
