@@ -18,7 +18,7 @@ from hf_attn_attr.errors import (
 )
 from hf_attn_attr.influence import InfluenceAccumulator, WordRule
 from hf_attn_attr.influence.exact import to_float
-from hf_attn_attr.influence.totals import BITS, load_totals
+from hf_attn_attr.influence.totals import BITS, load_totals, save_totals
 from hf_attn_attr.influence.vocabulary import OTHER
 
 from .test_exact import on_grid
@@ -439,6 +439,28 @@ def test_a_total_that_overflows_late_changes_nothing(tmp_path):
     assert saved(accumulator, tmp_path) == before
 
 
+@pytest.mark.parametrize("value", [1.0e6, -1.0e6, 1.0e5])
+def test_totals_that_grow_text_by_text_are_taken_as_long_as_they_fit(value):
+    """The bookkeeping of how far sums may reach refuses none that fits, and lets none wrap."""
+    row = {
+        "words": [["much"]],
+        "attention": [[1.0]],
+        "attribution": [[value]],
+        "probabilities": [None],
+    }
+    accumulator = InfluenceAccumulator(("value",), problem_type="regression")
+    fitting = int((2**62 - 1) // (value**2 * 2 ** BITS["attribution_squared"]))
+    for _ in range(fitting):
+        accumulator.update(row)
+    for _ in range(2):
+        with pytest.raises(InvalidInputError, match="rescale"):
+            accumulator.update(row)
+    matrix = accumulator.finalize()
+    assert matrix.count.tolist() == [fitting]
+    assert matrix.mean[0, 0] == value
+    assert matrix.standard_error[0, 0] == pytest.approx(0, abs=abs(value) * 1e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "seen"),
     [
@@ -469,6 +491,22 @@ def test_a_fold_does_not_merge_with_itself():
     accumulator = accumulated(random_rows(1))
     with pytest.raises(InvalidInputError, match="itself"):
         accumulator.merge(accumulator)
+
+
+def test_texts_that_are_in_by_way_of_another_fold_do_not_count_twice(tmp_path):
+    first, second, whole = (accumulated(random_rows(seed)) for seed in (1, 2, 3))
+    whole.merge(first)
+    first.merge(second)
+    before = saved(whole, tmp_path)
+    with pytest.raises(InvalidInputError, match="twice"):
+        whole.merge(first)
+    with pytest.raises(InvalidInputError, match="twice"):
+        first.merge(second)
+    assert saved(whole, tmp_path) == before
+    loaded = [InfluenceAccumulator.load(tmp_path / "state.safetensors") for _ in range(2)]
+    with pytest.raises(InvalidInputError, match="twice"):
+        loaded[0].merge(loaded[1])
+    loaded[0].merge(second)
 
 
 @pytest.mark.parametrize(
@@ -515,6 +553,15 @@ def test_a_state_with_any_byte_changed_is_refused(state, tmp_path):
         path.write_bytes(damaged)
         with pytest.raises((CorruptArtifactError, IncompatibleError)):
             InfluenceAccumulator.load(path)
+
+
+def test_a_state_whose_settings_cannot_be_is_refused_by_name(tmp_path):
+    accumulator = accumulated(random_rows(1))
+    path = tmp_path / "odd.safetensors"
+    description = accumulator._description() | {"problem_type": "guessing"}
+    save_totals(path, accumulator._totals(), description)
+    with pytest.raises(CorruptArtifactError, match=r"odd\.safetensors.*problem_type is 'guessing'"):
+        InfluenceAccumulator.load(path)
 
 
 def test_a_missing_state_is_reported(tmp_path):

@@ -114,6 +114,8 @@ def test_the_manifest_says_what_was_folded(matrix):
     assert matrix.manifest["distinct_words"] == len(WORDS) != C
     assert matrix.manifest["provenance"] == {"corpus": "test"}
     assert matrix.manifest["checks"] == {}
+    assert "max_words" not in matrix.manifest
+    assert accumulated(random_rows(0), max_words=9).finalize().manifest["max_words"] == 9
     for name in ("log_odds", "log_odds_standard_error", "association_q_value"):
         assert np.isnan(getattr(matrix, name)).all()
 
