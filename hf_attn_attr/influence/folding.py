@@ -198,12 +198,12 @@ def _method(dataset: ExtractedDataset) -> str:
 
 def _attention(batch: pa.Table, words: Words) -> FloatArray:
     attention = read_attention(batch, words)
-    if attention is None and words.lengths.any():
+    if attention is None:
         raise InvalidInputError(
             "The column attention is null: the dataset was extracted with a method without "
             "attention. Extract with 'contribution', 'attention' or 'attention_rollout'."
         )
-    return np.zeros(0) if attention is None else attention
+    return attention
 
 
 def batches(dataset: ExtractedDataset, batch_size: int) -> Iterator[tuple[int, pa.Table]]:
