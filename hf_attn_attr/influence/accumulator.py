@@ -13,12 +13,13 @@ from hf_attn_attr.files import sha256_of_file
 
 from .columns import Batch, ProblemType, read_words
 from .estimation import estimate
-from .exact import LIMIT, FloatArray, IntArray, Limbs, add, carried, sum_groups, zeros
-from .grouping import Pairs, pairs_of
+from .exact import FloatArray, IntArray, Limbs, add, sum_groups, zeros
+from .grouping import pairs_of
 from .matrix import InfluenceMatrix
+from .running_sums import RunningSums
 from .terms import Terms, read_columns
 from .totals import BITS, Totals, damaged, load_totals, save_totals
-from .vocabulary import Found, Vocabulary
+from .vocabulary import Vocabulary
 from .words import Normalization, WordRule
 
 _N_LABELS = {
@@ -26,9 +27,6 @@ _N_LABELS = {
     "multi_label_classification": (1, math.inf),
     "regression": (1, 1),
 }
-
-
-_CARRIED_ROWS = 4096  # words at a time, so that carrying takes no memory worth speaking of
 
 
 class InfluenceAccumulator:
@@ -78,9 +76,7 @@ class InfluenceAccumulator:
             raise InvalidInputError(f"max_words is {max_words}; pass a number from 1 on, or None.")
         self.max_words = max_words
         self._vocabulary = Vocabulary(self.word_rule, max_words)
-        self._counts: IntArray = np.zeros((0, 3), np.int64)
-        self._sums: dict[str, Limbs] = {}
-        self._reach: dict[str, float] = {}  # no upper limb is larger, carried or not
+        self._sums = RunningSums()
         self._class_sums = zeros((len(self.labels),))
         self._texts = 0
         self._empty_texts = 0
@@ -104,11 +100,11 @@ class InfluenceAccumulator:
         words = read_words(batch, first_row)
         n_classes = len(self.classes or self.labels)
         columns = read_columns(batch, words, len(self.labels), n_classes, self.problem_type)
-        if len(words.codes) and self._sums and self._sums.keys() != columns.names():
+        filled = self._sums.names()
+        if len(words.codes) and filled and filled != columns.names():
             raise InvalidInputError(
                 f"The batch from row {first_row} on fills {sorted(columns.names())}, the batches "
-                f"before filled {sorted(self._sums)}. Fold only texts extracted with the same "
-                "method."
+                f"before filled {sorted(filled)}. Fold only texts extracted with the same method."
             )
         class_sums = add(self._class_sums, self._sum_classes(columns.probabilities, words.lengths))
         if len(words.codes):
@@ -123,7 +119,8 @@ class InfluenceAccumulator:
                 None if self.classes is None else [self.labels.index(c) for c in self.classes],
                 single and self.classes is None,
             )
-            self._add_terms(terms, pairs, found)
+            self._sums.add_terms(terms, pairs, found.rows)
+            self._vocabulary.add(found)
         self._class_sums = class_sums
         texts = int((words.lengths > 0).sum())
         self._texts += texts
@@ -148,10 +145,11 @@ class InfluenceAccumulator:
                 f"This accumulator is {self._description()} but the other is "
                 f"{other._description()}. Merge only folds made with equal settings."
             )
-        if self._sums and other._sums and self._sums.keys() != other._sums.keys():
+        here, there = self._sums.names(), other._sums.names()
+        if here and there and here != there:
             raise IncompatibleError(
-                f"This accumulator has {sorted(self._sums)} but the other {sorted(other._sums)}. "
-                "Merge only folds of texts extracted with the same method."
+                f"This accumulator has {sorted(here)} but the other {sorted(there)}. Merge only "
+                "folds of texts extracted with the same method."
             )
         if not self._vocabulary.agrees_with(other._vocabulary):
             raise IncompatibleError(
@@ -201,97 +199,21 @@ class InfluenceAccumulator:
         total = sum_groups(probabilities, counted, BITS["joint"], 1.0)
         return Limbs(total.high[0], total.low[0])
 
-    def _add_terms(self, terms: Terms, pairs: Pairs, found: Found) -> None:
-        """Add the sums of a batch: everything that can fail comes before the first change."""
-        widths = terms.widths()
-        most = int(np.diff(pairs.starts).max())
-        reach = {
-            name: bound * most * 2.0 ** BITS[name] + most for name, bound in terms.bounds.items()
-        }
-        if not self._within(reach):
-            self._carry()
-        if self._within(reach):
-            rows = self._vocabulary.add(found)
-            self._reserve(len(self._vocabulary), widths)
-            terms.add_to(self._sums, rows)
-            for name, more in reach.items():
-                self._reach[name] = self._reach.get(name, 0.0) + more
-        else:  # it may still fit, which only the sums themselves tell
-            fresh = {name: zeros((len(found.rows), width)) for name, width in widths.items()}
-            terms.add_to(fresh, np.arange(len(found.rows)))
-            sums = self._sums_with(found.rows, {n: carried(limbs) for n, limbs in fresh.items()})
-            rows = self._vocabulary.add(found)
-            self._reserve(len(self._vocabulary), widths)
-            self._put(rows, sums)
-        self._counts[rows] += _counts(pairs)
-
-    def _within(self, reach: dict[str, float]) -> bool:
-        """Whether no sum can leave the range of the grid by adding up to `reach` upper steps."""
-        return all(self._reach.get(name, 0.0) + more < LIMIT for name, more in reach.items())
-
     def _add(self, part: Totals) -> None:
         """Add checked totals: everything that can fail comes before the first change."""
-        self._carry()
         found = self._vocabulary.find_keys(part.words)
-        sums = self._sums_with(found.rows, part.sums)
         class_sums = add(self._class_sums, part.class_sums)
-
-        rows = self._vocabulary.add(found)
-        self._reserve(len(self._vocabulary), {n: s.high.shape[1] for n, s in part.sums.items()})
-        self._put(rows, sums)
-        self._counts[rows] += part.counts
+        self._sums.add_totals(part, found.rows)
+        self._vocabulary.add(found)
         self._class_sums = class_sums
         self._texts += part.texts
         self._empty_texts += part.empty_texts
 
-    def _sums_with(self, rows: IntArray, part: dict[str, Limbs]) -> dict[str, Limbs]:
-        """The sums of `rows` with those of `part` added; rows that are not there yet are 0."""
-        known = rows < len(self._vocabulary)
-        total = {}
-        for name, more in part.items():
-            held = zeros(more.high.shape)
-            if name in self._sums:
-                for to, limb in zip(held, self._sums[name], strict=True):
-                    to[known] = limb[rows[known]]
-            total[name] = add(held, more)
-        return total
-
-    def _put(self, rows: IntArray, sums: dict[str, Limbs]) -> None:
-        for name, total in sums.items():
-            self._sums[name].high[rows] = total.high
-            self._sums[name].low[rows] = total.low
-        self._measure()
-
-    def _carry(self) -> None:
-        """Bring all sums into their unique form, and see how far they reach."""
-        for limbs in self._sums.values():
-            for start in range(0, len(limbs.high), _CARRIED_ROWS):
-                rows = slice(start, start + _CARRIED_ROWS)
-                limbs.high[rows], limbs.low[rows] = carried(
-                    Limbs(limbs.high[rows], limbs.low[rows])
-                )
-        self._measure()
-
-    def _measure(self) -> None:
-        self._reach = {
-            name: float(max(s.high.max(initial=0), -s.high.min(initial=0)))
-            for name, s in self._sums.items()
-        }
-
-    def _reserve(self, rows: int, widths: dict[str, int]) -> None:
-        """Make room for `rows` words; unused rows are 0 and mean nothing."""
-        self._counts = _grown(self._counts, rows)
-        for name, width in widths.items():
-            held = self._sums.get(name, zeros((0, width)))
-            self._sums[name] = Limbs(_grown(held.high, rows), _grown(held.low, rows))
-
     def _totals(self) -> Totals:
-        self._carry()
-        used = len(self._vocabulary)
         return Totals(
             words=self._vocabulary.words(),
-            counts=self._counts[:used],
-            sums={name: Limbs(s.high[:used], s.low[:used]) for name, s in self._sums.items()},
+            counts=self._sums.counts,
+            sums=self._sums.carried(),
             class_sums=self._class_sums,
             texts=self._texts,
             empty_texts=self._empty_texts,
@@ -306,27 +228,6 @@ class InfluenceAccumulator:
             **({} if self.classes is None else {"classes": list(self.classes)}),
             **({} if self.max_words is None else {"max_words": self.max_words}),
         }
-
-
-def _counts(pairs: Pairs) -> IntArray:
-    """Sums of n and n^2 and number of texts of each word, (words, 3)."""
-    occurrences, starts = pairs.occurrences, pairs.starts
-    return np.column_stack(
-        [
-            np.add.reduceat(occurrences, starts[:-1]),
-            np.add.reduceat(occurrences * occurrences, starts[:-1]),
-            np.diff(starts),
-        ]
-    )
-
-
-def _grown(array: IntArray, rows: int) -> IntArray:
-    if rows <= len(array):
-        return array
-    # Doubling keeps the copying linear in the final size.
-    grown = np.zeros((max(rows, 2 * len(array)), array.shape[1]), np.int64)
-    grown[: len(array)] = array
-    return grown
 
 
 def _check_classes(classes: Sequence[str] | None, labels: Sequence[str]) -> None:

@@ -80,12 +80,11 @@ class Vocabulary:
         rows, fresh = self._rows(keys)
         return Found(rows, fresh, np.arange(len(keys), dtype=np.int32))
 
-    def add(self, found: Found) -> IntArray:
-        """Add the new words of what was found last, and return the rows of all that was found."""
+    def add(self, found: Found) -> None:
+        """Add the new words of what was found last."""
         self._row_of.update(zip(found.fresh, count(len(self)), strict=False))
         if found.dictionary:
             self._dictionary = found.dictionary
-        return found.rows
 
     def _rows(self, keys: list[str]) -> tuple[IntArray, list[str]]:
         """Rows of keys, and which are new."""

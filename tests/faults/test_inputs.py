@@ -303,7 +303,7 @@ def test_52_very_many_words_and_classes(faults, tmp_path, thorough):
     faults.survive(True, "load")
     faults.survive(matrix.count.dtype == matrix.document_count.dtype == np.int64)
     big = accumulated({name: column[:1] for name, column in rows.items()}, labels=labels)
-    big._counts[0] = 2**40  # more than float32 or int32 tell apart
+    big._sums.counts[0] = 2**40  # more than float32 or int32 tell apart
     big.update({name: column[:1] for name, column in rows.items()})
     faults.survive(big.finalize().count.tolist() == [2**40 + 1])
 
