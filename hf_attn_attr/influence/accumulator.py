@@ -11,11 +11,12 @@ from scipy.sparse import csr_array
 from hf_attn_attr.errors import IncompatibleError, InvalidInputError
 from hf_attn_attr.files import sha256_of_file
 
-from .columns import Batch, ProblemType, read_words
+from .columns import ProblemType, read_words
 from .estimation import estimate
 from .exact import FloatArray, IntArray, Limbs, add, sum_groups, zeros
 from .grouping import pairs_of
 from .matrix import InfluenceMatrix
+from .ragged import Batch
 from .running_sums import RunningSums
 from .terms import Terms, read_columns
 from .totals import BITS, Totals, damaged, load_totals, save_totals

@@ -11,8 +11,6 @@ from scipy.sparse import csr_array
 from hf_attn_attr.errors import InvalidInputError
 
 from .columns import (
-    Batch,
-    Numbers,
     ProblemType,
     Words,
     read_attention,
@@ -21,6 +19,7 @@ from .columns import (
 )
 from .exact import FloatArray, IntArray, Limbs, sum_groups
 from .grouping import Block, Pairs, ones
+from .ragged import Batch, Numbers
 from .totals import BITS
 
 # Sums of rounded numbers may pass a bound on the numbers by a few roundings.
