@@ -2,10 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from .any_classifier import load
+from .app import app
+from .options import (
+    Folder,
+    Json,
+    LabelColumn,
+    LabelMap,
+    RationaleColumn,
+    TextColumn,
+    name_pairs,
+)
 from .printing import print_json, print_parts, working
 
 if TYPE_CHECKING:
@@ -14,20 +25,55 @@ if TYPE_CHECKING:
 _STYLES = {"supported": "green", "partly supported": "yellow", "not supported": "red"}
 
 
-def evaluate_and_tell(
-    folder: Path,
-    data: str | None,
-    model: str | None,
-    *,
-    sample: int | None,
-    seed: int,
-    seeds: int,
-    train: list[str],
-    rationale_column: str | None,
-    json_: bool,
-    **read_options: Any,
+@app.command()
+def evaluate(
+    folder: Folder,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Texts new to the model: a file or a Hub dataset. Default: its validation texts, "
+            "where they can be found again."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Classifier of the matrix in FOLDER. Default: that in FOLDER."),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Texts whose words are erased one text at a time; over the corpus and for halves, "
+            "three times as many. Default: 300, or 100 (halves: 900) where the model is not "
+            "self-attentive.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample and of draws.")] = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(min=0, help="Train the model with so many other seeds, and compare. Slow."),
+    ] = 0,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For --seeds: the model's training texts, then its extra ones, each with --train. "
+            "Default: as recorded, in the current folder."
+        ),
+    ] = None,
+    rationale_column: RationaleColumn = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_map: LabelMap = None,
+    split: Annotated[str, typer.Option(help="Split of a Hub dataset.")] = "test",
+    json_: Json = False,
 ) -> None:
-    """Evaluate a folder and print the verdicts; `read_options` are those of `load_labelled`."""
+    """How good is the model, and which of its numbers may be believed?
+
+    Reads a folder and texts; prints a verdict for each check, writes evaluation.json and the
+    verdicts in influence/manifest.json. Predictions of multi-label models use their thresholds.
+    --seeds keeps finished refits in FOLDER/refits, so that an interrupted run goes on.
+    Example: `hf-attn-attr evaluate model --data test.csv`
+    """
     with working():
         from ..evaluation.folder import evaluate_folder, matching_extractor
 
@@ -40,9 +86,14 @@ def evaluate_and_tell(
                 sample=sample,
                 seed=seed,
                 seeds=seeds,
-                train=train,
+                train=train or [],
                 rationale_column=rationale_column,
-                read_options=read_options,
+                read_options={
+                    "text_column": text_column,
+                    "label_column": label_column,
+                    "label_map": name_pairs(label_map),
+                    "split": split,
+                },
                 started=started,
                 progress=advance,
                 refitting=refitting,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import app
+from .app import app
 from .options import Source
 from .printing import print_parts, working
 

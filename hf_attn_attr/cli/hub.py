@@ -8,7 +8,7 @@ import typer
 
 from ..errors import InvalidInputError
 from ..quiet import quiet_loading
-from .commands import app
+from .app import app
 from .options import Folder, Json, require_one_of
 from .printing import print_json, print_parts, records, working
 
