@@ -150,7 +150,7 @@ def test_arrays_cannot_be_changed_and_the_caller_keeps_his_own(matrix):
         {"manifest": {"labels": list(LABELS), "word_rule": {"lowercase": True}, "x": float("nan")}},
         {"manifest": {"labels": list(LABELS), "word_rule": {"stem": True}}},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_a_matrix_that_contradicts_itself_cannot_be_made(matrix, change):
     with pytest.raises(InvalidInputError):
