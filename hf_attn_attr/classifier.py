@@ -1,6 +1,7 @@
 """What is asked of any sequence classifier: its task, its probabilities, its identity."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
+
+from .files import canonical_json, sha256_of_bytes
+
+# Fields of a config that no answer in eval mode depends on. What starts with "_" is none either.
+_NO_MATTER = {
+    *("architectures", "auto_map", "custom_pipelines", "dtype", "torch_dtype", "label2id"),
+    *("transformers_version", "use_cache", "return_dict", "output_attentions"),
+    *("output_hidden_states", "initializer_range", "initializer_factor", "problem_type"),
+    *("id2label", "thresholds", "attention_penalty", "attention_supervision", "attention_dropout"),
+    *("word_vectors", "teacher", "gradient_checkpointing", "name_or_path", "embd_pdrop"),
+    *("resid_pdrop", "attn_pdrop"),
+}
 
 
 def problem_type(model: PreTrainedModel) -> str:
@@ -45,6 +58,27 @@ def weights_digest(model: PreTrainedModel) -> str:
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def config_digest(model: PreTrainedModel) -> str:
+    """SHA-256 over the fields of the config that an answer can depend on.
+
+    Labels, problem type and thresholds count as they are understood; dropout, initialisation and
+    where things came from do not count, nor do fields that have the default of their class.
+    """
+    fields = {
+        name: value
+        for name, value in json.loads(model.config.to_json_string()).items()
+        if not (name.startswith("_") or name in _NO_MATTER or "dropout" in name)
+    }
+    kind = problem_type(model)
+    multi = kind == "multi_label_classification"
+    understood = {
+        "labels": label_names(model),
+        "problem_type": kind,
+        "thresholds": label_thresholds(model).tolist() if multi else None,
+    }
+    return sha256_of_bytes(canonical_json({"fields": fields, **understood}))
 
 
 @contextmanager

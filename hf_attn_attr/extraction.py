@@ -18,6 +18,7 @@ from .arrays import Columns, plain
 from .attribution import AttributionMethod, Replacements, TokenBatch, attribution_method
 from .batching import BATCH_TOKENS, length_batches, padded
 from .classifier import (
+    config_digest,
     evaluating,
     label_names,
     label_thresholds,
@@ -169,6 +170,7 @@ class AttributionExtractor:
             "model_type": config.model_type,
             **{name: getattr(config, name) for name in told if getattr(config, name, None)},
             "weights_sha256": weights_digest(self.model),
+            "config_sha256": config_digest(self.model),
             "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(self.tokenizer).encode()),
         }
 

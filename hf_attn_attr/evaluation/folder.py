@@ -19,7 +19,7 @@ from .refits import planned_refits
 from .subject import HALVED, Subject, usual_sample
 
 FORMAT_VERSION = 1
-_MODEL = ("model_type", "weights_sha256", "tokenizer_sha256")
+_MODEL = ("model_type", "weights_sha256", "config_sha256", "tokenizer_sha256")
 
 
 def matching_extractor(

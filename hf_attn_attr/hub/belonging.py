@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from ..classifier import label_names, weights_digest
+from ..classifier import config_digest, label_names, weights_digest
 from ..errors import IncompatibleError
 from ..files import sha256_of_bytes
 from ..influence import InfluenceMatrix
@@ -17,10 +17,10 @@ _REMEDY = "Extract and fold with this model, or take the model that the matrix w
 def check_belongs(
     influence: InfluenceMatrix, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    """Refuse a matrix of another model: by names of labels, contents of weights, tokenizer.
+    """Refuse a matrix of another model: by names of labels, contents of weights, config, tokenizer.
 
     Nothing is paired by position, and a card or a config field that changes no number changes
-    nothing here.
+    nothing here. Matrices of format versions that did not record the config go without.
 
     Raises:
         IncompatibleError: If they are no pair, or the matrix does not say what it was folded from.
@@ -34,6 +34,8 @@ def check_belongs(
     for name, digest in _digests(model, tokenizer).items():
         what = name.removesuffix("_sha256")
         if told.get(name) is None:
+            if name == "config_sha256":
+                continue
             raise IncompatibleError(
                 f"The matrix does not say with which {what} it was made, so it cannot be told "
                 "whose it is. Fold again with provenance=AttributionExtractor(model, tokenizer, "
@@ -42,7 +44,7 @@ def check_belongs(
         if told[name] != digest:
             raise IncompatibleError(
                 f"The matrix was made with other {what} (SHA-256 {told[name]}) than this model's "
-                f"({digest}): the model was trained on since, or is another one. {_REMEDY}"
+                f"({digest}): the model was changed since, or is another one. {_REMEDY}"
             )
 
 
@@ -77,5 +79,6 @@ def check_is_about(
 def _digests(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
     return {
         "weights_sha256": weights_digest(model),
+        "config_sha256": config_digest(model),
         "tokenizer_sha256": sha256_of_bytes(canonical_tokenizer_json(tokenizer).encode()),
     }

@@ -113,7 +113,7 @@ def _columns(folder: Path, matrix: InfluenceMatrix, asked: str | Path | None) ->
         )
     dataset, made_with = load_columns(folder)
     folded = matrix.manifest.get("provenance", {})
-    for name in ("weights_sha256", "method"):
+    for name in ("weights_sha256", "config_sha256", "method"):
         if name in made_with and name in folded and made_with[name] != folded[name]:
             raise IncompatibleError(
                 f"The texts in {folder} were extracted with {name} {made_with[name]}, the matrix "

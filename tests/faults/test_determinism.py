@@ -180,7 +180,7 @@ def test_60_cpu_and_cuda(faults, texts, tokenizer):
 
 
 def test_61_the_cache_of_an_extraction(faults, texts, tokenizer, tmp_path):
-    """A weight changed by 1e-3: extracted anew; nothing changed: found, by other processes too."""
+    """A weight or a field changed: extracted anew; nothing changed: found, by any process."""
     Dataset.from_dict({"text": texts}).save_to_disk(tmp_path / "texts")
     calls = []
 
@@ -204,6 +204,25 @@ def test_61_the_cache_of_an_extraction(faults, texts, tokenizer, tmp_path):
         faults.survive(computed, name)
     for options in ({"context": False}, {"method": "attention"}, {"word_rule": "whitespace"}):
         faults.survive(work(make(tokenizer), **options)[1], options)
+    for field, value in (
+        ("max_length", 3),
+        ("problem_type", "multi_label_classification"),
+        ("rnn_type", "gru"),
+    ):
+        model = make(tokenizer)
+        setattr(model.config, field, value)
+        faults.survive(work(model)[1], field)
+    multi = make(tokenizer, "multi_label_classification")
+    work(multi)
+    multi.config.thresholds = [0.01, 0.01, 0.99]
+    columns, computed = work(multi)
+    faults.survive(computed, "thresholds")
+    chosen = np.array(columns["probabilities"]) >= multi.config.thresholds
+    faults.survive(columns["prediction"][:] == [np.flatnonzero(row).tolist() for row in chosen])
+    for field, value in (("hidden_dropout", 0.5), ("initializer_range", 0.5), ("use_cache", False)):
+        model = make(tokenizer)
+        setattr(model.config, field, value)
+        faults.survive(not work(model)[1], f"nothing but {field} changed")
     again, computed = work(make(tokenizer))
     faults.survive(not computed and again["attribution"][:] == first["attribution"][:])
 

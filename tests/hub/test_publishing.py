@@ -126,6 +126,7 @@ def relabelled(matrix, labels):
         (lambda m: relabelled(m, ("x", *m.labels[1:])), r"has the labels \['x', .*, the model"),
         (lambda m: changed(m, weights_sha256="0" * 64), "made with other weights"),
         (lambda m: changed(m, tokenizer_sha256="0" * 64), "made with other tokenizer"),
+        (lambda m: changed(m, config_sha256="0" * 64), "made with other config"),
         (lambda m: changed(m, weights_sha256=None), "does not say with which weights"),
         (lambda m: changed(m, tokenizer_sha256=None), "does not say with which tokenizer"),
     ],

@@ -147,7 +147,7 @@ def test_a_model_trained_further_drops_the_matrix_it_no_longer_has(hub, publish,
     with pytest.raises(InvalidInputError, match=r"gauge.*fold again"):
         push_to_hub(REPO, model, published.tokenizer, published.influence)
     measure_gauge(model, published.tokenizer, load_sentences()["text"][:50])
-    with pytest.raises(IncompatibleError, match=r"was trained on since.*Extract and fold"):
+    with pytest.raises(IncompatibleError, match=r"was changed since.*Extract and fold"):
         push_to_hub(REPO, model, published.tokenizer, published.influence)
     done = push_to_hub(REPO, model, published.tokenizer)
     assert set(done.deleted) == INFLUENCE

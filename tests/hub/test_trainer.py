@@ -173,7 +173,7 @@ def test_a_published_model_is_trained_on(published, trained, trainer):
     assert run.evaluate()["eval_loss"] < before
     # The old matrix is of the old weights, and says so; the new one is published.
     old = InfluenceMatrix.from_pretrained(REPO)
-    with pytest.raises(IncompatibleError, match=r"other weights.*was trained on since"):
+    with pytest.raises(IncompatibleError, match=r"other weights.*was changed since"):
         push_to_hub(REPO, run.model, tokenizer, old)
     changes = old.compare(load_from_hub(TUNED).influence)
     assert set(changes["label"]) == set(old.labels)
