@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hf_attn_attr.errors import CorruptArtifactError
-from hf_attn_attr.files import replacing, replacing_together, settle, writing
+from hf_attn_attr.files import read_json, replacing, replacing_together, settle, writing
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_temporary_names_tell_the_process_and_are_hidden(tmp_path):
 
 
 def test_a_decided_replacement_is_finished_file_by_file(tmp_path):
-    decided = tmp_path / ".next"
+    decided = tmp_path / ".hf_attn_attr.next"
     decided.mkdir()
     (tmp_path / "a").write_text("old")
     (tmp_path / "other").write_text("stays")
@@ -90,8 +90,8 @@ def test_a_decided_replacement_is_finished_file_by_file(tmp_path):
 
 
 def test_a_faster_process_is_no_error(tmp_path, monkeypatch):
-    (tmp_path / ".next").mkdir()
-    (tmp_path / ".next" / "a").write_text("new")
+    (tmp_path / ".hf_attn_attr.next").mkdir()
+    (tmp_path / ".hf_attn_attr.next" / "a").write_text("new")
     replace, seen = type(tmp_path).replace, []
 
     def taken_first(path, target):
@@ -106,7 +106,7 @@ def test_a_faster_process_is_no_error(tmp_path, monkeypatch):
 
 
 def test_more_that_is_decided_meanwhile_is_finished_too(tmp_path, monkeypatch):
-    (tmp_path / ".next").mkdir()
+    (tmp_path / ".hf_attn_attr.next").mkdir()
     remove, later = writing._remove_empty, ["b"]
 
     def one_more(decided):
@@ -121,13 +121,13 @@ def test_more_that_is_decided_meanwhile_is_finished_too(tmp_path, monkeypatch):
 
 def test_a_link_in_place_of_a_decision_is_refused(tmp_path):
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / ".next").symlink_to("elsewhere")
-    with pytest.raises(CorruptArtifactError, match=r"\.next is a link, which no release makes"):
+    (tmp_path / ".hf_attn_attr.next").symlink_to("elsewhere")
+    with pytest.raises(CorruptArtifactError, match=r"attr\.next is a link, which no release makes"):
         settle(tmp_path)
 
 
 def test_what_cannot_be_finished_says_who_could(tmp_path, monkeypatch):
-    (tmp_path / ".next").mkdir()
+    (tmp_path / ".hf_attn_attr.next").mkdir()
     error = PermissionError(errno.EACCES, "Permission denied")
 
     def refused(decided):
@@ -153,7 +153,7 @@ def test_errors_of_the_disk_are_not_taken_for_other_writers(tmp_path, monkeypatc
             (temporary / "a").write_text("new")
         assert not list(tmp_path.iterdir())
     else:
-        (tmp_path / ".next").mkdir()
+        (tmp_path / ".hf_attn_attr.next").mkdir()
         with pytest.raises(CorruptArtifactError, match="Read-only"):
             settle(tmp_path)
 
@@ -177,3 +177,14 @@ def test_the_umask_is_as_before(tmp_path, mask):
     finally:
         os.umask(before)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~mask}
+
+
+def test_folders_of_that_kind_that_others_made_are_left_alone(tmp_path):
+    (tmp_path / ".next").mkdir()  # of every Next.js project
+    (tmp_path / ".next" / "package.json").write_text("theirs")
+    (tmp_path / "package.json").write_text("mine")
+    with replacing_together(tmp_path) as temporary:
+        (temporary / "config.json").write_text("{}")
+    assert read_json(tmp_path / "config.json") == {}
+    assert (tmp_path / "package.json").read_text() == "mine"
+    assert (tmp_path / ".next" / "package.json").read_text() == "theirs"

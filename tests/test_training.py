@@ -35,6 +35,7 @@ from hf_attn_attr.models.configuration_self_attentive import PRESETS
 from hf_attn_attr.training import seed as seed_module
 from hf_attn_attr.training.averaging import STRIDE, WeightAveraging
 from hf_attn_attr.training.denormals import NoDenormals
+from hf_attn_attr.training.resuming import drop
 
 GOOD, BAD = ["good", "lovely", "great", "fine"], ["bad", "awful", "poor", "grim"]
 SMALL = {
@@ -402,3 +403,36 @@ def test_epochs_and_batches_follow_from_the_amount_of_text(texts, words, wanted)
     assert settled.patience == max(3, settled.epochs // 3)
     given = TrainingSettings(epochs=3, batch_size=7).settled(["word"] * texts)
     assert (given.epochs, given.batch_size) == (3, 7)
+
+
+def test_what_others_keep_under_that_name_is_neither_taken_nor_deleted(tmp_path):
+    theirs = tmp_path / "checkpoints"
+    for name in ("best_llm.pt", "seed_7/w.pt"):
+        (theirs / name).parent.mkdir(parents=True, exist_ok=True)
+        (theirs / name).write_text("theirs")
+        for resume in (False, True):
+            if name == "best_llm.pt" or not resume:
+                with pytest.raises(InvalidInputError, match=r"holds '.*no training.*Move it away"):
+                    train(reviews(20), output_dir=tmp_path, resume=resume)
+        assert (theirs / name).read_text() == "theirs"
+        (theirs / name).unlink()
+    (theirs / "seed_7").rmdir()
+    theirs.rmdir()
+    (tmp_path / "far").mkdir()
+    theirs.symlink_to(tmp_path / "far")
+    with pytest.raises(InvalidInputError, match="is a link"):
+        train(reviews(20), output_dir=tmp_path)
+
+
+def test_only_its_own_is_dropped_after_training(tmp_path):
+    for name in ("run.json", "teacher-0123456789abcdef.npy", "seed_0/x", "notes.txt", "seed_a/y"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    drop(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "seed_a"]
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "seed_a" / "y").unlink()
+    (tmp_path / "seed_a").rmdir()
+    drop(tmp_path)
+    drop(tmp_path)  # gone already
+    assert not tmp_path.exists()

@@ -1,9 +1,9 @@
 """Files written whole or not at all, one or several at once.
 
 One file is written under another name beside its place and renamed. Several files that belong
-together are written into a folder beside theirs; renaming that to `.next` is the one step that
-decides. From then on they count as written: whoever comes next, a reader, a writer or the same
-process, moves what still lies in `.next` to its place. No lock is taken, so none can be left behind
+together are written into a folder beside theirs; renaming that to `.hf_attn_attr.next` is the one
+step that decides. From then on they count as written: whoever comes next, a reader, a writer or the
+same process, moves what still lies there to its place. No lock is taken, so none can be left behind
 by a process that died. Temporary names hold the number of their process, and those of dead ones are
 cleared away by the next to write there.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..errors import CorruptArtifactError
 
-_NEXT = ".next"
+_NEXT = ".hf_attn_attr.next"  # nobody else has a folder of that name
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 _TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})-(\d+)\.[^.]*\.tmp", re.DOTALL)
@@ -81,7 +81,7 @@ def replacing_together(folder: Path) -> Iterator[Path]:
 def settle(folder: Path) -> None:
     """Finish a replacement of several files that was decided and then interrupted.
 
-    Any number of processes may do so at once: whatever lies in `.next` has been decided.
+    Any number of processes may do so at once: whatever lies there has been decided.
 
     Raises:
         CorruptArtifactError: If there is one and this process may not finish it.

@@ -317,10 +317,20 @@ class InfluenceMatrix:
             )
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `influence/influence.parquet` and `influence/manifest.json` into `folder`."""
+        """Write `influence/influence.parquet` and `influence/manifest.json` into `folder`.
+
+        Raises:
+            InvalidInputError: If `influence` there is a link, which leads out of the folder.
+        """
+        place = Path(folder) / storage.FOLDER
+        if place.is_symlink():
+            raise InvalidInputError(
+                f"{place} is a link, and writing there would change files outside {folder}. Remove "
+                "the link, or give the folder that it leads to."
+            )
         numbers = {name: getattr(self, _attribute(name)) for name in NUMBERS}
         content = storage.Content(self.words, self.labels, numbers, self.manifest)
-        storage.write(Path(folder) / storage.FOLDER, content)
+        storage.write(place, content)
 
     def push_to_hub(
         self,

@@ -14,7 +14,7 @@ from ..errors import IncompatibleError, InvalidInputError
 from ..files import check_writable
 from ..vectors import source_name
 from .augmenting import random_ngrams
-from .resuming import begin
+from .resuming import CHECKPOINTS, begin, check_own
 from .saving import save_training
 from .seed import BEST, Task, train_seed
 from .settings import Source, TrainingResult, TrainingSettings
@@ -108,6 +108,8 @@ def fit(
 ) -> TrainingResult:
     """`train` without saving the result: only checkpoints are written to `output_dir`."""
     check_writable(Path(output_dir))
+    checkpoints = Path(output_dir) / CHECKPOINTS
+    check_own(checkpoints, resume=resume)
     settings = settings or TrainingSettings()
     if unlabelled is not None and settings.teacher is None and settings.init_embeddings is None:
         raise InvalidInputError(
@@ -120,7 +122,6 @@ def fit(
         tokenizer = new_tokenizer(training, config, settings, more)
     check_config(training, tokenizer, preset, config)
     vectors = new_vectors(tokenizer, settings, progress=progress)
-    checkpoints = Path(output_dir) / "checkpoints"
     texts, targets = _targets(training, more, settings, checkpoints, progress)
     settings = settings.settled(texts)
     task = Task(training, validation, tokenizer, vectors, texts, targets, preset, config)

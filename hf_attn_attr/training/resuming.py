@@ -1,5 +1,6 @@
 """An interrupted training, taken up where it stopped, and never by another training."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +10,54 @@ from typing import Any
 from safetensors.torch import load_file
 from transformers import Trainer, TrainerState
 
-from ..errors import CorruptArtifactError, IncompatibleError, IncompleteCheckpointError
+from ..errors import (
+    CorruptArtifactError,
+    IncompatibleError,
+    IncompleteCheckpointError,
+    InvalidInputError,
+)
 from ..files import canonical_json, read_json, write_bytes
 from .checkpoints import is_complete, newest_complete
 
+CHECKPOINTS = "checkpoints"
 RUN = "run.json"
 FINISHED = "finished"
+_SEED = re.compile(r"seed_\d+")
+# What a training leaves in its folder of checkpoints, and what it may delete there.
+_OWN = re.compile(rf"{_SEED.pattern}|{re.escape(RUN)}|teacher-[0-9a-f]{{16}}\.npy|\..*\.tmp")
+
+
+def check_own(checkpoints: Path, *, resume: bool) -> None:
+    """Make sure that nothing but what a training left is in its folder of checkpoints.
+
+    Raises:
+        InvalidInputError: If there is something else, which training would have to delete.
+    """
+    if checkpoints.is_symlink():
+        raise InvalidInputError(
+            f"{checkpoints} is a link, and training deletes what is in there. Remove the link, or "
+            "give another output folder."
+        )
+    names = sorted(path.name for path in checkpoints.glob("*"))
+    strange = [name for name in names if not _OWN.fullmatch(name)]
+    if not (strange or resume or RUN in names):
+        strange = [name for name in names if _SEED.fullmatch(name)]
+    if strange:
+        raise InvalidInputError(
+            f"{checkpoints} holds {strange[0]!r}, which no training of this package left, and "
+            "training deletes what is in there. Move it away, or give another output folder."
+        )
+
+
+def drop(checkpoints: Path) -> None:
+    """Delete what a training left in its folder of checkpoints, and the folder if it is empty."""
+    for path in checkpoints.glob("*"):
+        if _SEED.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+        elif _OWN.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    if checkpoints.is_dir() and not any(checkpoints.iterdir()):
+        checkpoints.rmdir()
 
 
 def begin(checkpoints: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
@@ -32,7 +75,8 @@ def begin(checkpoints: Path, identity: Mapping[str, Any], *, resume: bool) -> No
     path = checkpoints / RUN
     if not resume:
         for folder in checkpoints.glob("seed_*"):
-            shutil.rmtree(folder)
+            if _SEED.fullmatch(folder.name):
+                shutil.rmtree(folder)
         write_bytes(path, canonical_json(dict(identity)))
         return
     if not path.is_file():

@@ -1,6 +1,5 @@
 """A trained model's folder, whole or not at all."""
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from ..files import canonical_json, replacing_together
 from ..layout import TRAINING
 from ..tokenization import save_tokenizer
 from ..vectors import source_name
+from .resuming import CHECKPOINTS, drop
 from .settings import TrainingResult
 
 
@@ -18,7 +18,7 @@ def save_training(result: TrainingResult, folder: Path) -> None:
         result.model.save_pretrained(temporary)
         save_tokenizer(result.tokenizer, str(temporary))
         (temporary / TRAINING).write_bytes(canonical_json(_facts(result)))
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    drop(folder / CHECKPOINTS)
 
 
 def _facts(result: TrainingResult) -> dict[str, Any]:

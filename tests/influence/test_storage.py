@@ -339,3 +339,13 @@ def test_a_folder_without_a_matrix_is_no_damage(tmp_path):
         InfluenceMatrix.from_pretrained(tmp_path / "nowhere")
     with pytest.raises(HubError, match=r"no folder somebody/model here.*HF_HUB_OFFLINE is set"):
         InfluenceMatrix.from_pretrained("somebody/model")
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "manifest.json").write_text("theirs")
+    (tmp_path / "received").mkdir()
+    (tmp_path / "received" / "influence").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidInputError, match="is a link"):
+        accumulated(random_rows(0)).finalize().save_pretrained(tmp_path / "received")
+    assert (tmp_path / "elsewhere" / "manifest.json").read_text() == "theirs"
