@@ -1,9 +1,11 @@
 """Adding up texts: the part of a fold that can be spread over shards, processes and machines."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
+from uuid import uuid4
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -11,16 +13,16 @@ from scipy.sparse import csr_array
 from hf_attn_attr.errors import IncompatibleError, InvalidInputError
 from hf_attn_attr.files import sha256_of_file
 
-from .columns import ProblemType, read_words
+from .columns import ProblemType, Words, read_words
 from .estimation import estimate
 from .exact import FloatArray, IntArray, Limbs, add, sum_groups, zeros
 from .grouping import pairs_of
 from .matrix import InfluenceMatrix
 from .ragged import Batch
 from .running_sums import RunningSums
-from .terms import Terms, read_columns
+from .terms import Columns, Terms, read_columns
 from .totals import BITS, Totals, damaged, load_totals, save_totals
-from .vocabulary import Vocabulary
+from .vocabulary import Found, Vocabulary
 from .words import Normalization, WordRule
 
 _N_LABELS = {
@@ -81,8 +83,11 @@ class InfluenceAccumulator:
         self._class_sums = zeros((len(self.labels),))
         self._texts = 0
         self._empty_texts = 0
-        # Which sets of texts are in here: this one's own, and those of all that were merged.
-        self._parts: set[Hashable] = {object()}
+        # Which sets of texts are in here: this one's own, and those of all that were merged. Copies
+        # have the same, but for copies of an empty one, which have texts of their own.
+        self._own: Hashable = None
+        self._parts: set[Hashable] = set()
+        self._cut_off = False
 
     def update(self, batch: Batch, *, first_row: int = 0) -> None:
         """Add a batch of texts, or refuse it and change nothing.
@@ -108,24 +113,18 @@ class InfluenceAccumulator:
                 f"before filled {sorted(filled)}. Fold only texts extracted with the same method."
             )
         class_sums = add(self._class_sums, self._sum_classes(columns.probabilities, words.lengths))
-        if len(words.codes):
-            found = self._vocabulary.find(words)
-            pairs = pairs_of(found.codes, words.offsets)
-            single = self.problem_type == "single_label_classification"
-            terms = Terms(
-                columns,
-                pairs,
-                words.lengths,
-                len(self.labels),
-                None if self.classes is None else [self.labels.index(c) for c in self.classes],
-                single and self.classes is None,
-            )
-            self._sums.add_terms(terms, pairs, found.rows)
-            self._vocabulary.add(found)
-        self._class_sums = class_sums
+        found = self._vocabulary.find(words) if len(words.codes) else None
+        terms = found and self._terms(columns, words, found)
         texts = int((words.lengths > 0).sum())
-        self._texts += texts
-        self._empty_texts += len(words.lengths) - texts
+        with self._changing():
+            if found and terms:
+                self._sums.add_terms(terms, found.rows)
+                self._vocabulary.add(found)
+            self._class_sums = class_sums
+            self._texts += texts
+            self._empty_texts += len(words.lengths) - texts
+            self._own = self._own or uuid4()
+            self._parts.add(self._own)
 
     def merge(self, other: "InfluenceAccumulator") -> None:
         """Add the texts of `other`, which stays as it is.
@@ -134,9 +133,10 @@ class InfluenceAccumulator:
             IncompatibleError: If the two differ in labels, problem type, word rule, method, or in
                 which columns were filled, or under max_words kept different words.
             InvalidInputError: If texts would count twice: `other` is this accumulator, was merged
-                already, was loaded from a file that was, or shares a part with this one.
+                already, or is a copy of one that was, or was saved to or loaded from the same file.
+                What was merged before it was saved is not known to whoever loads it.
         """
-        if self._parts & other._parts:
+        if other is self or self._parts & other._parts:
             raise InvalidInputError(
                 "An accumulator cannot be merged with itself, nor with one that is in it already: "
                 "its texts would count twice. Pass another."
@@ -163,7 +163,9 @@ class InfluenceAccumulator:
 
     def save(self, path: str | Path) -> None:
         """Write the exact state to one safetensors file, whole or not at all."""
-        save_totals(Path(path), self._totals(), self._description())
+        path = Path(path).resolve()
+        save_totals(path, self._totals(), self._description())
+        self._parts.add((path, sha256_of_file(path)))
 
     @classmethod
     def load(cls, path: str | Path) -> "InfluenceAccumulator":
@@ -193,6 +195,17 @@ class InfluenceAccumulator:
         """
         return estimate(self._totals(), self._description(), dict(provenance or {}))
 
+    def _terms(self, columns: Columns, words: Words, found: Found) -> Terms:
+        single = self.problem_type == "single_label_classification"
+        return Terms(
+            columns,
+            pairs_of(found.codes, words.offsets),
+            words.lengths,
+            len(self.labels),
+            None if self.classes is None else [self.labels.index(c) for c in self.classes],
+            single and self.classes is None,
+        )
+
     def _sum_classes(self, probabilities: FloatArray | None, lengths: IntArray) -> Limbs:
         if probabilities is None:
             return zeros((len(self.labels),))
@@ -204,17 +217,36 @@ class InfluenceAccumulator:
         """Add checked totals: everything that can fail comes before the first change."""
         found = self._vocabulary.find_keys(part.words)
         class_sums = add(self._class_sums, part.class_sums)
-        self._sums.add_totals(part, found.rows)
-        self._vocabulary.add(found)
-        self._class_sums = class_sums
-        self._texts += part.texts
-        self._empty_texts += part.empty_texts
+        with self._changing():
+            self._sums.add_totals(part, found.rows)
+            self._vocabulary.add(found)
+            self._class_sums = class_sums
+            self._texts += part.texts
+            self._empty_texts += part.empty_texts
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A change that is all or nothing: what cuts it off (Ctrl-C, no memory) ends the fold."""
+        if self._cut_off:
+            raise InvalidInputError(
+                "A change of this accumulator was cut off in the middle, so its sums are those of "
+                "no texts. Fold again, or load the last state that was saved."
+            )
+        self._cut_off = True
+        try:
+            yield
+        except InvalidInputError:  # refused before anything was changed
+            self._cut_off = False
+            raise
+        self._cut_off = False
 
     def _totals(self) -> Totals:
+        with self._changing():
+            sums = self._sums.carried()
         return Totals(
             words=self._vocabulary.words(),
             counts=self._sums.counts,
-            sums=self._sums.carried(),
+            sums=sums,
             class_sums=self._class_sums,
             texts=self._texts,
             empty_texts=self._empty_texts,

@@ -36,19 +36,18 @@ class RunningSums:
             for name, limbs in self._sums.items()
         }
 
-    def add_terms(self, terms: Terms, pairs: Pairs, rows: IntArray) -> None:
+    def add_terms(self, terms: Terms, rows: IntArray) -> None:
         """Add the sums of a batch.
 
         Args:
             terms: What the batch adds.
-            pairs: Its pairs.
             rows: Row of each of its words; new words have the rows behind the last.
 
         Raises:
             InvalidInputError: If a sum leaves the range of the grid.
         """
         widths = terms.widths()
-        most = int(np.diff(pairs.starts).max())
+        most = int(np.diff(terms.pairs.starts).max())
         reach = {
             name: bound * most * 2.0 ** BITS[name] + most for name, bound in terms.bounds.items()
         }
@@ -65,7 +64,7 @@ class RunningSums:
             sums = self._sums_with(rows, {name: carried(limbs) for name, limbs in fresh.items()})
             self._reserve(rows, widths)
             self._put(rows, sums)
-        self._counts[rows] += _counts(pairs)
+        self._counts[rows] += _counts(terms.pairs)
 
     def add_totals(self, part: Totals, rows: IntArray) -> None:
         """Add checked totals, whose words have these rows.

@@ -92,6 +92,7 @@ class Terms:
         centred: Whether attributions are centred over the classes.
 
     Attributes:
+        pairs: The pairs.
         bounds: A number for each sum that none of its terms is larger than in size.
     """
 
@@ -105,7 +106,7 @@ class Terms:
         centred: bool,
     ) -> None:
         self._columns = columns
-        self._pairs = pairs
+        self.pairs = pairs
         self._n_labels = n_labels
         self._classes = None if classes is None else list(classes)
         self._centred = centred
@@ -149,7 +150,7 @@ class Terms:
             InvalidInputError: If a sum could leave the range of the grid. It cannot if the bound
                 times the pairs of a word is within it.
         """
-        for block in self._pairs.blocks(self._n_labels):
+        for block in self.pairs.blocks(self._n_labels):
             add = partial(self._add, sums, block, rows[block.words])
             if self._columns.attention is not None:
                 self._add_attention(sums, block, rows[block.words])
@@ -168,7 +169,7 @@ class Terms:
         _add_rows(sums[name], rows, sum_groups(values, block.groups, BITS[name], self.bounds[name]))
 
     def _add_attention(self, sums: dict[str, Limbs], block: Block, rows: IntArray) -> None:
-        values = self._per_text.take(self._pairs.text[block.pairs], axis=0)
+        values = self._per_text.take(self.pairs.text[block.pairs], axis=0)
         values *= self._mass[block.pairs, None]
         total = sum_groups(values, block.groups, BITS["joint"], self.bounds["attention"])
         places = {
@@ -182,8 +183,8 @@ class Terms:
 
     def _totals(self, numbers: Numbers, pairs: slice) -> FloatArray:
         """Totals of each pair over its occurrences, (pairs, labels); 0 if not attributed."""
-        bounds = self._pairs.boundaries[pairs.start : pairs.stop + 1]
-        order = self._pairs.order[bounds[0] : bounds[-1]]
+        bounds = self.pairs.boundaries[pairs.start : pairs.stop + 1]
+        order = self.pairs.order[bounds[0] : bounds[-1]]
         totals = numbers.values.take(order, axis=0).astype(np.float64)
         if len(order) > len(bounds) - 1:
             places = np.arange(len(order), dtype=order.dtype)

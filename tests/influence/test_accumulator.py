@@ -1,6 +1,7 @@
 """The sums against exact fractions, in any order; what is refused, and that it does no harm."""
 
 import copy
+import pickle
 from collections import defaultdict
 from fractions import Fraction
 
@@ -16,10 +17,12 @@ from hf_attn_attr.errors import (
     InvalidInputError,
     NonFiniteError,
 )
-from hf_attn_attr.influence import InfluenceAccumulator, WordRule
+from hf_attn_attr.influence import InfluenceAccumulator, WordRule, running_sums
 from hf_attn_attr.influence.exact import to_float
+from hf_attn_attr.influence.running_sums import RunningSums
+from hf_attn_attr.influence.terms import Terms
 from hf_attn_attr.influence.totals import BITS, load_totals, save_totals
-from hf_attn_attr.influence.vocabulary import OTHER
+from hf_attn_attr.influence.vocabulary import OTHER, Vocabulary
 
 from .test_exact import on_grid
 from .texts import LABELS, VOCABULARY, accumulated, random_rows, take
@@ -553,6 +556,56 @@ def test_a_state_with_any_byte_changed_is_refused(state, tmp_path):
         path.write_bytes(damaged)
         with pytest.raises((CorruptArtifactError, IncompatibleError)):
             InfluenceAccumulator.load(path)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("place", ["add_to", "_grown", "_counts", "add", "carried"])
+def test_a_change_that_is_cut_off_ends_the_fold(place, error, monkeypatch, tmp_path):
+    """Going on would give the sums of some words to others, or count half of a batch."""
+    rows, more = random_rows(1), random_rows(2, vocabulary=["other", "words"])
+    accumulator, other = accumulated(rows), accumulated(more)
+    accumulator.save(tmp_path / "state")
+    owner = {"add_to": Terms, "add": Vocabulary, "carried": RunningSums}.get(place, running_sums)
+    whole = getattr(owner, place)
+
+    def cut(*arguments):
+        whole(*arguments)
+        raise error
+
+    monkeypatch.setattr(owner, place, cut)
+    with pytest.raises(error):
+        accumulator.finalize() if place == "carried" else accumulator.update(more)
+    monkeypatch.undo()
+    for action in (
+        lambda: accumulator.update(rows),
+        lambda: accumulator.merge(other),
+        lambda: other.merge(accumulator),
+        lambda: accumulator.save(tmp_path / "state"),
+        accumulator.finalize,
+    ):
+        with pytest.raises(InvalidInputError, match=r"cut off.*Fold again"):
+            action()
+    other.finalize()
+    again = InfluenceAccumulator.load(tmp_path / "state")
+    again.update(more)
+    assert again.finalize().manifest["texts"] > other.finalize().manifest["texts"]
+
+
+def test_copies_hold_the_same_texts_unless_they_began_empty(tmp_path):
+    accumulator = accumulated(random_rows(1))
+    for again in (copy.deepcopy(accumulator), pickle.loads(pickle.dumps(accumulator))):
+        with pytest.raises(InvalidInputError, match="twice"):
+            accumulator.merge(again)
+    accumulator.save(tmp_path / "state")
+    with pytest.raises(InvalidInputError, match="twice"):
+        accumulator.merge(InfluenceAccumulator.load(tmp_path / "state"))
+    empty = InfluenceAccumulator(LABELS)
+    shards = [copy.deepcopy(empty) for _ in range(2)]
+    for seed, shard in enumerate(shards):
+        shard.update(random_rows(seed))
+        empty.merge(shard)
+    texts = sum(accumulated(random_rows(seed)).finalize().manifest["texts"] for seed in (0, 1))
+    assert empty.finalize().manifest["texts"] == texts
 
 
 def test_a_state_whose_settings_cannot_be_is_refused_by_name(tmp_path):
