@@ -63,13 +63,15 @@ def weights_digest(model: PreTrainedModel) -> str:
 def config_digest(model: PreTrainedModel) -> str:
     """SHA-256 over the fields of the config that an answer can depend on.
 
-    Labels, problem type and thresholds count as they are understood; dropout, initialisation and
-    where things came from do not count, nor do fields that have the default of their class.
+    Labels, problem type and thresholds count as they are understood. Dropout, initialisation, where
+    things came from and fields that the class does not know do not count, nor those with the
+    default of the class.
     """
+    known = type(model.config)().to_dict().keys() - _NO_MATTER
     fields = {
         name: value
         for name, value in json.loads(model.config.to_json_string()).items()
-        if not (name.startswith("_") or name in _NO_MATTER or "dropout" in name)
+        if name in known and not (name.startswith("_") or "dropout" in name)
     }
     kind = problem_type(model)
     multi = kind == "multi_label_classification"

@@ -1,10 +1,11 @@
 """An extracted dataset as a folder: `columns.parquet` and the manifest that vouches for it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset
+from datasets import ClassLabel, Dataset, DatasetInfo, Features, Value
 from datasets.table import InMemoryTable
 
 from .errors import CorruptArtifactError, InvalidInputError
@@ -17,6 +18,7 @@ from .files import (
     sha256_of_file,
     sound,
 )
+from .files.parquet import require_proportion
 from .remote import fetch, is_repo_id, resolve
 
 COLUMNS, MANIFEST = "columns.parquet", "columns.json"
@@ -70,9 +72,9 @@ def _load(folder: Path) -> tuple[Dataset, dict[str, Any]]:
     advice = "Extract again, or use the release that wrote it."
     manifest = read_manifest(folder / MANIFEST, FORMAT_VERSION, _SEALED_SINCE, advice)
     with sound(f"{folder} holds no sound columns", "Extract again."):
-        table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), pq.read_table)
+        table = read_verified(folder / COLUMNS, str(manifest.get("sha256")), _table)
         table.validate(full=True)  # that texts are UTF-8, which nothing else looks at before use
-        dataset = Dataset(InMemoryTable(table))
+        dataset = _plain(table)
     if len(dataset) != manifest.get("rows"):
         raise CorruptArtifactError(
             f"{folder / COLUMNS} holds {len(dataset):,} of {manifest.get('rows')!r} rows that "
@@ -84,3 +86,26 @@ def _load(folder: Path) -> tuple[Dataset, dict[str, Any]]:
             f"{folder / MANIFEST} does not say what the columns were computed with. Extract again."
         )
     return dataset, provenance
+
+
+def _table(file: BinaryIO) -> pa.Table:
+    with pq.ParquetFile(file) as table:
+        require_proportion(table.metadata, file.seek(0, 2))
+        return table.read()
+
+
+def _plain(table: pa.Table) -> Dataset:
+    """The rows, with the classes that the file names, but nothing that reading a row would fetch.
+
+    A feature that decodes (an image, a sound) may name an address, and reading asks there.
+    """
+    named = Features.from_arrow_schema(table.schema)
+    bare = table.replace_schema_metadata(None)
+    values = Features.from_arrow_schema(bare.schema)
+    kept = {name: named[name] if _is_value(named[name]) else values[name] for name in values}
+    return Dataset(InMemoryTable(bare), info=DatasetInfo(features=Features(kept)))
+
+
+def _is_value(feature: Any) -> bool:
+    inner = getattr(feature, "feature", None)
+    return isinstance(feature, Value | ClassLabel) or (inner is not None and _is_value(inner))

@@ -1,6 +1,6 @@
 """A model and its tokenizer from a folder or the Hub, complete or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,13 +20,13 @@ from .models.configuration_self_attentive import SelfAttentiveConfig
 from .models.modeling_self_attentive import SelfAttentiveForSequenceClassification
 from .patterns import check_patterns
 from .remote import fetch, resolve
-from .sizes import check_sizes
+from .sizes import INDEX, check_sizes
 
 WEIGHTS = "model.safetensors"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 # What of a repository or a folder belongs to a classifier; others need other files of a tokenizer.
 FILES = (
-    *(CONFIG, "model*.safetensors", "model.safetensors.index.json", TOKENIZER, TOKENIZER_CONFIG),
+    *(CONFIG, "model*.safetensors", INDEX, TOKENIZER, TOKENIZER_CONFIG),
     *("special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
     *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 )
@@ -64,7 +64,11 @@ def load_model(
 
 
 def load_classifier(
-    name_or_folder: str | Path, *, revision: str | None = None, token: str | bool | None = None
+    name_or_folder: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    fast: bool = True,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Any sequence classifier, in eval mode, and its fast tokenizer.
 
@@ -75,6 +79,7 @@ def load_classifier(
         name_or_folder: A folder, or "user/name".
         revision: Branch, tag or commit of the repository.
         token: As for huggingface_hub.
+        fast: Whether the tokenizer has to be a fast one.
 
     Raises:
         InvalidInputError: If there is no such model, it has no trained classification head, its
@@ -85,34 +90,11 @@ def load_classifier(
             config asks for far more weights than there are.
     """
     name = str(name_or_folder)
-    options: dict[str, Any] = {"trust_remote_code": False, "token": token}
-    folder = Path(name)
-    if folder.is_dir():
-        settle(folder)
-        if revision is not None:
-            raise InvalidInputError(
-                f"{folder} is a folder, which has no revision {revision!r}. Leave the revision out."
-            )
-    else:
-        options["revision"] = commit = _commit(name, revision, token)
-        folder = fetch(name, commit, (CONFIG,), required=(CONFIG,), token=token)
-        required = (CONFIG, WEIGHTS) if _is_self_attentive(folder) else (CONFIG,)
-        folder = fetch(name, commit, FILES, required=required, token=token)
+    folder, options = located(name, revision, token)
     if _is_self_attentive(folder):
         return load_model(folder)
     try:
-        config = AutoConfig.from_pretrained(name, **options)
-        if "/" in str(config._attn_implementation):  # a kernel: code of a repository
-            config._attn_implementation = None
-        check_sizes(
-            config.to_dict(),
-            folder,
-            lambda: AutoModelForSequenceClassification.from_config(config, trust_remote_code=False),
-            name,
-        )
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            name, config=config, output_loading_info=True, use_safetensors=True, **options
-        )
+        model, report = load_plainly(AutoModelForSequenceClassification, name, folder, options)
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
     except CorruptArtifactError:
         raise
@@ -128,14 +110,63 @@ def load_classifier(
             f"{name} lacks the weights {sorted(map(str, report['missing_keys']))}: it is no "
             "trained classifier. Fine-tune it for classification first."
         )
-    if not getattr(tokenizer, "is_fast", False):
+    is_fast = getattr(tokenizer, "is_fast", False)
+    if fast and not is_fast:
         raise InvalidInputError(
             f"{name} has no fast tokenizer ({type(tokenizer).__name__}), so its words cannot be "
             "found in the text. Save it with one."
         )
-    check_patterns(tokenizer, name)
+    if is_fast:
+        check_patterns(tokenizer, name)
     _require_finite(model, name)
     return _aligned(model).eval(), tokenizer
+
+
+def located(
+    name: str, revision: str | None = None, token: str | bool | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """Where a model's files lie, all of one commit, and the options to load it with.
+
+    Raises:
+        InvalidInputError: If there is no such model, or a folder is given with a revision.
+        HubError: If the Hub lacks it or cannot be reached.
+    """
+    options: dict[str, Any] = {"trust_remote_code": False, "token": token}
+    folder = Path(name)
+    if folder.is_dir():
+        settle(folder)
+        if revision is not None:
+            raise InvalidInputError(
+                f"{folder} is a folder, which has no revision {revision!r}. Leave the revision out."
+            )
+        return folder, options
+    options["revision"] = commit = _commit(name, revision, token)
+    folder = fetch(name, commit, (CONFIG,), required=(CONFIG,), token=token)
+    required = (CONFIG, WEIGHTS) if _is_self_attentive(folder) else (CONFIG,)
+    return fetch(name, commit, FILES, required=required, token=token), options
+
+
+def load_plainly(
+    auto: Any, name: str, folder: Path, options: Mapping[str, Any], **more: Any
+) -> tuple[Any, dict[str, Any]]:
+    """A model of an Auto class, without what its config would run or ask for; and the report.
+
+    Raises:
+        CorruptArtifactError: If the config asks for far more weights than there are.
+    """
+    config = AutoConfig.from_pretrained(name, **options)
+    if "/" in str(config._attn_implementation):  # a kernel: code of a repository
+        config._attn_implementation = None
+    check_sizes(
+        config.to_dict(),
+        folder,
+        lambda: auto.from_config(config, trust_remote_code=False),
+        name,
+    )
+    model, report = auto.from_pretrained(
+        name, config=config, output_loading_info=True, use_safetensors=True, **options, **more
+    )
+    return model, report
 
 
 def _is_self_attentive(folder: Path) -> bool:

@@ -9,7 +9,9 @@ import torch
 from safetensors import safe_open
 
 from .errors import CorruptArtifactError
+from .files import read_json
 
+INDEX = "model.safetensors.index.json"
 _COUNTS = re.compile(r"(layers?|blocks|experts|stages)$")
 _LAYERS = 1000
 # Packed weights hold several numbers in one; what follows from a small file stays small.
@@ -23,14 +25,15 @@ def check_sizes(
 
     Args:
         config: The config as a dictionary.
-        folder: Where its safetensors files are; without any, nothing is checked.
+        folder: Where its safetensors files are, by their usual names or as the index names them;
+            without any, nothing is checked.
         build: Builds the model; called where tensors take no memory.
         what: Name of the model for the message.
 
     Raises:
         CorruptArtifactError: If it is.
     """
-    sizes = [size for path in sorted(folder.glob("model*.safetensors")) for size in _sizes(path)]
+    sizes = [size for path in _weight_files(folder) for size in _sizes(path)]
     if not sizes:
         return
     most = max(_LAYERS, len(sizes))
@@ -47,6 +50,15 @@ def check_sizes(
             f"The config of {what} asks for {wanted:,} weights, its files hold {sum(sizes):,}. "
             "Train or fetch it again."
         )
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    found = set(folder.glob("model*.safetensors"))
+    if (index := folder / INDEX).is_file():
+        named = read_json(index).get("weight_map")
+        names = set(named.values()) if isinstance(named, dict) else set()
+        found |= {folder / name for name in names if (folder / str(name)).is_file()}
+    return sorted(found)
 
 
 def _sizes(path: Path) -> Iterator[int]:

@@ -118,9 +118,10 @@ def change_table(rows: "pd.DataFrame", title: str) -> Table:
 def provenance_line(manifest: dict[str, Any]) -> str:
     """One line that says what a matrix was folded from, and warns where that matters."""
     facts = manifest.get("provenance", {})
-    corpus = facts.get("corpus", {})
+    corpus = facts.get("corpus")
+    source = corpus.get("source") if isinstance(corpus, dict) else corpus
     line = (
-        f"{manifest.get('texts', '?')} texts of {corpus.get('source', 'an unnamed corpus')}, "
+        f"{manifest.get('texts', '?')} texts of {source or 'an unnamed corpus'}, "
         f"method {manifest.get('method')}. Influence in logits per occurrence, shrunk for words of "
         "few texts; interval and bound are those of the raw mean."
     )
@@ -131,12 +132,12 @@ def provenance_line(manifest: dict[str, Any]) -> str:
     if teacher := facts.get("teacher"):
         line += f" Learned from the teacher {teacher} too."
     if weight := facts.get("attention_supervision"):
-        line += f" Attention was trained to follow human rationales (weight {weight:g})."
+        line += f" Attention was trained to follow human rationales (weight {weight})."
     if data := manifest.get("checks", {}).get("association"):
         line += (
-            f" Data: gold labels of {data['texts']} texts; q is the expected share of chance "
-            f'findings among cells up to that q. "model only": q is above {Q_LEVEL}, the word too '
-            "rare to test, or the data's sign another."
+            f" Data: gold labels of {data.get('texts', '?')} texts; q is the expected share of "
+            f'chance findings among cells up to that q. "model only": q is above {Q_LEVEL}, the '
+            "word too rare to test, or the data's sign another."
         )
     if verdicts := manifest.get("checks", {}).get("verdicts"):
         told = ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())

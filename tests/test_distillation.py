@@ -1,5 +1,6 @@
 """Training from pretrained word vectors, from a teacher, and with several seeds."""
 
+import io
 import json
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from transformers import (
 )
 
 from hf_attn_attr import IncompatibleError, InvalidInputError, TrainingSettings, load_labelled
+from hf_attn_attr.files import sha256_of_bytes
 from hf_attn_attr.loading import load_model
 from hf_attn_attr.tokenization import spans_of, train_tokenizer
 from hf_attn_attr.training import fit, train
@@ -215,9 +217,13 @@ def test_teacher_outputs_are_in_our_order_and_kept(tmp_path, teacher):
                 float(probabilities[0]), abs=1e-6
             )
     (kept,) = tmp_path.glob("teacher-*.npy")
-    np.save(kept, np.zeros((3, 2)))
+    np.save(data := io.BytesIO(), np.zeros((3, 2)))
+    kept.write_bytes(data.getvalue() + sha256_of_bytes(data.getvalue()).encode())
     again = teacher_outputs(str(teacher), texts, like, cache=tmp_path, progress=False)
     assert not again.any()  # read, not asked again
+    kept.write_bytes(data.getvalue()[:-1] + b"\1" + kept.read_bytes()[-64:])
+    again = teacher_outputs(str(teacher), texts, like, cache=tmp_path, progress=False)
+    np.testing.assert_array_equal(again, found)  # asked again: it was damaged
     other = teacher_outputs(str(teacher), texts[:1], like, cache=tmp_path, progress=False)
     assert other.sum() == pytest.approx(1)
 
@@ -318,7 +324,7 @@ def test_a_teacher_without_a_trained_head_or_of_another_kind_is_refused(tmp_path
     bare = tmp_path / "bare"
     BertForSequenceClassification.from_pretrained(teacher).bert.save_pretrained(bare)
     train_tokenizer(["a good film"]).save_pretrained(bare)
-    with pytest.raises(InvalidInputError, match="lacks the weights classifier"):
+    with pytest.raises(InvalidInputError, match=r"lacks the weights \['classifier"):
         teacher_outputs(str(bare), texts, like, **options)
     model = BertForSequenceClassification.from_pretrained(
         teacher, problem_type="multi_label_classification"

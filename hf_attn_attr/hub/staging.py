@@ -25,7 +25,8 @@ from .code import published_config, write_code
 # are no safetensors are among them: they would be those of an earlier model.
 OWNED = (
     *MODEL,
-    "pytorch_model*",
+    "pytorch_model*.bin",
+    "pytorch_model.bin.index.json",
     *CODE,
     f"{INFLUENCE}/*",
     TRAINING,

@@ -22,7 +22,7 @@ from .ragged import Batch
 from .running_sums import RunningSums
 from .terms import Columns, Terms, read_columns
 from .totals import BITS, Totals, damaged, load_totals, save_totals
-from .vocabulary import Found, Vocabulary
+from .vocabulary import OTHER, Found, Vocabulary
 from .words import Normalization, WordRule
 
 _N_LABELS = {
@@ -182,6 +182,9 @@ class InfluenceAccumulator:
             accumulator = cls(**description, **rule)
         except (KeyError, TypeError, InvalidInputError) as error:
             raise damaged(path, str(error)) from error
+        kept = len(totals.words) - (OTHER in totals.words)
+        if accumulator.max_words is not None and kept > accumulator.max_words:
+            raise damaged(path, f"it tells {kept} words apart, more than its max_words")
         accumulator._add(totals)
         accumulator._parts = {(path, sha256_of_file(path))}
         return accumulator

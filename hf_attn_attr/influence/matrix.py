@@ -1,8 +1,6 @@
 """Word x class influence: the published answer, immutable, readable without any model."""
 
 import difflib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,13 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hf_attn_attr.errors import CorruptArtifactError, InvalidInputError
-from hf_attn_attr.files import canonical_json, replacing
+from hf_attn_attr.files import replacing
 from hf_attn_attr.markup import csv, csv_quoting
 from hf_attn_attr.remote import Branch, Publication
 
 from . import statistics, storage
 from .exact import FloatArray, IntArray
 from .locating import matrix_folder
+from .manifest import plain_manifest
 from .notebook import InfluenceRows, matrix_html
 from .storage import COLUMNS, NUMBERS, PER_WORD
 from .words import WordRule
@@ -145,7 +144,7 @@ class InfluenceMatrix:
             width = () if column in PER_WORD else (len(self.labels),)
             array = _read_only(getattr(self, name), name, (len(self.words), *width))
             object.__setattr__(self, name, array)
-        object.__setattr__(self, "manifest", _plain_manifest(self.manifest, self.labels))
+        object.__setattr__(self, "manifest", plain_manifest(self.manifest, self.labels))
 
     def __repr__(self) -> str:
         return (
@@ -514,19 +513,3 @@ def _with_one_nan(array: NDArray[Any]) -> NDArray[Any]:
     """Numbers with one bit pattern of NaN, so that equal matrices are equal bytes."""
     others = np.isnan(array) & (array.view(np.int64) != np.float64(np.nan).view(np.int64))
     return np.where(others, np.nan, array) if others.any() else array
-
-
-def _plain_manifest(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        plain: dict[str, Any] = json.loads(canonical_json(dict(manifest)))
-        WordRule(**plain["word_rule"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"The manifest cannot be used ({error!r}). It takes plain JSON values without NaN, and "
-            "a word_rule with lowercase and normalization."
-        ) from error
-    if plain.get("labels") != list(labels):
-        raise InvalidInputError(
-            f"The manifest names the labels {plain.get('labels')}, the matrix {list(labels)}."
-        )
-    return plain

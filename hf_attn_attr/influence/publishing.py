@@ -29,13 +29,12 @@ def push_matrix(
         license: Identifier of the table's licence, for the card.
         options: As for `publish`.
     """
-    owned = [f"{storage.FOLDER}/*"]
     with TemporaryDirectory(prefix="hf_attn_attr-") as temporary:
         matrix.save_pretrained(temporary)
         if branch.repo_type == "dataset":
             card = influence_card(matrix, branch.repo_id, license=license)
             (Path(temporary) / CARD).write_text(card, encoding="utf-8")
-        return publish(Path(temporary), branch, owned=owned, **options)
+        return publish(Path(temporary), branch, **options)
 
 
 def influence_card(matrix: "InfluenceMatrix", repo_id: str, *, license: str | None) -> str:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from hf_attn_attr.errors import InvalidInputError
+
 from .exact import LIMIT, IntArray, Limbs, add, carried, zeros
 from .grouping import Pairs
 from .terms import Terms
@@ -74,9 +76,16 @@ class RunningSums:
         """
         self._carry()
         sums = self._sums_with(rows, part.sums)
+        known = rows < self._rows
+        counts = part.counts.copy()
+        counts[known] += self._counts[rows[known]]
+        if counts.max(initial=0) >= LIMIT:
+            raise InvalidInputError(
+                "The two folds have too many words to be counted. Is one of them what it says?"
+            )
         self._reserve(rows, {name: limbs.high.shape[1] for name, limbs in part.sums.items()})
         self._put(rows, sums)
-        self._counts[rows] += part.counts
+        self._counts[rows] = counts
 
     def _within(self, reach: dict[str, float]) -> bool:
         """Whether no sum can leave the range of the grid by adding up to `reach` upper steps."""

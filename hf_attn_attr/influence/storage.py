@@ -22,6 +22,7 @@ from hf_attn_attr.files import (
     sha256_of_file,
     sound,
 )
+from hf_attn_attr.files.parquet import require_proportion
 
 from . import statistics
 
@@ -109,6 +110,7 @@ def _read(folder: Path) -> Content:
 
         def content(file: BinaryIO) -> Content:
             with pq.ParquetFile(file) as table:
+                require_proportion(table.metadata, file.seek(0, 2))
                 return _content(table, version, labels, rows, manifest)
 
         return read_verified(folder / TABLE, digest, content)

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError
 from hf_attn_attr.files import canonical_json, sha256_of_bytes, write_bytes
 
-from .exact import LIMB_BITS, IntArray, Limbs
+from .exact import LIMB_BITS, LIMIT, IntArray, Limbs
 
 FORMAT_VERSION = 1
 
@@ -134,8 +134,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         with safe_open(path, "numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             header = json.loads((file.metadata() or {})[_HEADER])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise damaged(path, str(error)) from error
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, str(error)) from error  # AttributeError: of a type that numpy lacks
     if not isinstance(header, dict):
         raise damaged(path, "its header is no object")
     return header, tensors
@@ -155,12 +155,12 @@ def _totals(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Totals:
     if tensors:
         raise ValueError(f"it holds unknown tensors {sorted(tensors)}")
     texts, empty_texts = header["texts"], header["empty_texts"]
-    if not (type(texts) is type(empty_texts) is int and texts >= 0 <= empty_texts):
+    if not (type(texts) is type(empty_texts) is int and LIMIT > texts >= 0 <= empty_texts < LIMIT):
         raise TypeError("its numbers of texts cannot be")
     occurrences, squares, documents = counts.T
     if not ((documents >= 1) & (documents <= np.minimum(occurrences, texts))).all():
         raise ValueError("its counts cannot be")
-    if (squares < occurrences).any():
+    if (squares < occurrences).any() or squares.max(initial=0) >= LIMIT:
         raise ValueError("its squared counts cannot be")
     for name in _NOT_NEGATIVE & sums.keys():
         high, low = sums[name]

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from hf_attn_attr.errors import HubError, IncompatibleError
@@ -117,7 +117,7 @@ def _plan(folder: Path, branch: Branch, head: Head, owned: Sequence[str]) -> Pub
     known = [name for name in names if name in head.files]
     same = {name for name in known if _has(folder / name, head.files[name])}
     others = sorted(head.files.keys() - set(names))
-    stale = [name for name in others if any(fnmatch(name, pattern) for pattern in owned)]
+    stale = [name for name in others if any(_matches(name, pattern) for pattern in owned)]
     return Publication(
         branch.repo_id,
         branch.url,
@@ -127,6 +127,11 @@ def _plan(folder: Path, branch: Branch, head: Head, owned: Sequence[str]) -> Pub
         deleted=tuple(stale),
         kept=tuple(name for name in others if name not in stale),
     )
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a name matches a pattern, whose "*" does not lead into folders."""
+    return name.count("/") == pattern.count("/") and fnmatchcase(name, pattern)
 
 
 def _has(path: Path, digest: Digest) -> bool:

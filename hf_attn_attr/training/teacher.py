@@ -5,6 +5,7 @@ Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"; Tang
 """
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
 from ..batching import length_batches
-from ..classifier import class_probabilities, weights_digest
+from ..classifier import class_probabilities, config_digest, weights_digest
 from ..data import LabelledTexts
 from ..encoding import longest_text
-from ..errors import IncompatibleError, InvalidInputError
+from ..errors import AttnAttrError, IncompatibleError, InvalidInputError
 from ..files import canonical_json, sha256_of_bytes, write_bytes
-from ..patterns import check_patterns
+from ..loading import load_classifier
+from ..tokenization import canonical_tokenizer_json
 
 logger = logging.get_logger(__name__)
 
@@ -49,43 +50,53 @@ def teacher_outputs(
     """
     model, tokenizer = _load(name)
     order = _label_order(model.config, name, like)
-    identity = [weights_digest(model), order, like.problem_type, list(texts)]
+    identity = [
+        *(weights_digest(model), config_digest(model), _tokenizer_identity(tokenizer)),
+        *(order, like.problem_type, list(texts)),
+    ]
     path = cache / f"teacher-{sha256_of_bytes(canonical_json(identity))[:16]}.npy"
-    if path.is_file():
-        return np.load(path)
+    if (kept := _kept(path)) is not None:
+        return kept
     logits = _logits(model, tokenizer, texts, progress)[:, order]
     regression = like.problem_type == "regression"
     outputs = logits if regression else class_probabilities(logits, like.problem_type)
     buffer = io.BytesIO()
     np.save(buffer, outputs.astype(np.float64), allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+    digest = sha256_of_bytes(buffer.getvalue()).encode()
+    write_bytes(path, buffer.getvalue() + digest)
     return outputs.astype(np.float64)
+
+
+def _kept(path: Path) -> Floats | None:
+    """What was written there, if it is as it was written: then the digest stands behind it."""
+    if not path.is_file():
+        return None
+    data = path.read_bytes()
+    if sha256_of_bytes(data[:-64]).encode() != data[-64:]:
+        logger.warning("%s was damaged; the teacher is asked again.", path)
+        return None
+    return np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def _tokenizer_identity(tokenizer: Any) -> Any:
+    if getattr(tokenizer, "is_fast", False):
+        return canonical_tokenizer_json(tokenizer)
+    return json.dumps([type(tokenizer).__name__, tokenizer.get_vocab()], sort_keys=True)
 
 
 def _load(name: str) -> tuple[Any, Any]:
     advice = "Give the Hub name or the folder of a fine-tuned sequence classifier."
     try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except Exception as error:  # hub, safetensors, tokenizers and torch each raise their own kinds
+        model, tokenizer = load_classifier(name, fast=False)
+    except AttnAttrError as error:
         raise InvalidInputError(
-            f"The teacher {name!r} cannot be loaded ({type(error).__name__}: {error}). {advice}"
+            f"The teacher {name!r} cannot be loaded: {error} {advice}"
         ) from error
-    if report["missing_keys"]:
-        missing = ", ".join(sorted(report["missing_keys"])[:3])
-        raise InvalidInputError(
-            f"The teacher {name!r} lacks the weights {missing}, so its answers would be random. "
-            + advice
-        )
     if tokenizer.pad_token_id is None:
         raise InvalidInputError(
             f"The tokenizer of the teacher {name!r} has no padding token. Give it one and save it."
         )
-    if getattr(tokenizer, "is_fast", False):
-        check_patterns(tokenizer, name)
-    return model.eval(), tokenizer
+    return model, tokenizer
 
 
 def _label_order(config: Any, name: str, like: LabelledTexts) -> list[int]:

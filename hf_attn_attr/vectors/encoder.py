@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from ..batching import length_batches, padded
 from ..errors import InvalidInputError
+from ..loading import load_plainly, located
 from ..patterns import check_patterns
 from ..quiet import quiet_loading
 from .word_vectors import WordVectors, source_name
@@ -123,15 +124,9 @@ def _pooled(
 
 
 def _encoder(name_or_path: str | Path) -> torch.nn.Module:
+    name = str(name_or_path)
     model, report = _loaded(
-        name_or_path,
-        lambda: AutoModel.from_pretrained(
-            name_or_path,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        ),
+        name_or_path, lambda: load_plainly(AutoModel, name, *located(name), dtype=torch.float32)
     )
     # What pools or decodes is not used here, so a checkpoint may do without it.
     missing = sorted(
