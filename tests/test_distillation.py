@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -226,6 +227,18 @@ def test_teacher_outputs_are_in_our_order_and_kept(tmp_path, teacher):
     np.testing.assert_array_equal(again, found)  # asked again: it was damaged
     other = teacher_outputs(str(teacher), texts[:1], like, cache=tmp_path, progress=False)
     assert other.sum() == pytest.approx(1)
+
+
+def test_a_kernel_that_the_config_of_a_teacher_names_is_not_asked_for(tmp_path, teacher):
+    like, texts = load_labelled(reviews(20)), ["a good film"]
+    wanted = teacher_outputs(str(teacher), texts, like, cache=tmp_path, progress=False)
+    for field in ("attn_implementation", "_attn_implementation"):
+        folder = tmp_path / field
+        shutil.copytree(teacher, folder)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {field: "owner/evil-kernel"}))
+        found = teacher_outputs(str(folder), texts, like, cache=folder, progress=False)
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_teacher_may_have_a_tokenizer_in_python(tmp_path):

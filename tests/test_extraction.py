@@ -1,14 +1,16 @@
 """Columns: what each row holds, in any batch, and what bad input gets."""
 
 import copy
+import json
 import os
 import signal
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
-from datasets import ClassLabel, Dataset, List, Value, load_from_disk
+from datasets import ClassLabel, Dataset, Features, Image, List, Value, load_from_disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +29,8 @@ from hf_attn_attr import (
 from hf_attn_attr.batching import length_batches, padded
 from hf_attn_attr.columns import load_columns, save_columns
 from hf_attn_attr.errors import ClusterError, CorruptArtifactError
+from hf_attn_attr.files import sealed_json, sha256_of_file
+from hf_attn_attr.files.digests import SEAL
 
 TEXTS = [
     "I love this wonderful film, truly.",
@@ -322,3 +326,31 @@ def test_a_process_that_is_killed_is_noticed_and_its_pieces_alone_are_missing(ma
 def test_a_senseless_number_of_processes_is_refused(many, num_proc):
     with pytest.raises(InvalidInputError, match="num_proc is"):
         many(num_proc=num_proc)
+
+
+def test_nothing_is_fetched_by_reading_columns(tmp_path):
+    """A feature that decodes would ask at the address that a row names, as soon as it is read."""
+    plain = Features(
+        text=Value("string"),
+        label=ClassLabel(names=["a"]),
+        far={"bytes": Value("binary"), "path": Value("string")},
+        deep=List({"bytes": Value("binary"), "path": Value("string")}),
+    )
+    place = {"bytes": None, "path": "http://127.0.0.1:9/x.png"}
+    row = {"text": "x", "label": 0, "far": place, "deep": [place]}
+    dataset = Dataset.from_list([row], features=plain)
+    save_columns(dataset, tmp_path / "plain", {})
+    hostile = Features({**plain, "far": Image(), "deep": List(Image())})
+    table = dataset.data.table.replace_schema_metadata(hostile.arrow_schema.metadata)
+    hostile_file = tmp_path / "hostile" / "columns.parquet"
+    hostile_file.parent.mkdir()
+    pq.write_table(table, hostile_file)
+    manifest = json.loads((tmp_path / "plain" / "columns.json").read_text())
+    del manifest[SEAL]
+    manifest["sha256"] = sha256_of_file(hostile_file)
+    hostile_file.with_suffix(".json").write_bytes(sealed_json(manifest))
+    assert b"Image" in pq.read_schema(hostile_file).metadata[b"huggingface"]
+    for name in ("plain", "hostile"):
+        loaded, _ = load_columns(tmp_path / name)
+        assert loaded[0] == row
+        assert loaded.features == plain

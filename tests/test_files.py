@@ -5,6 +5,9 @@ import json
 import os
 import stat
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +24,7 @@ from hf_attn_attr.files import (
     sha256_of_file,
     write_bytes,
 )
+from hf_attn_attr.files.parquet import require_proportion
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -253,3 +257,16 @@ def test_what_is_read_is_what_was_checked_even_if_it_is_replaced_meanwhile(tmp_p
 def test_read_verified_names_a_missing_file(tmp_path):
     with pytest.raises(CorruptArtifactError, match=r"gone\.bin is missing"):
         read_verified(tmp_path / "gone.bin", "0" * 64, lambda file: file.read())
+
+
+def test_a_table_out_of_proportion_to_its_file_is_refused(tmp_path):
+    path = tmp_path / "x.parquet"
+    values = np.random.default_rng(0).normal(size=10_000_000)
+    for column, fits in ((values, True), (np.zeros(10_000_000), False), (np.zeros(100_000), True)):
+        pq.write_table(pa.table({"x": column}), path, compression="zstd")
+        metadata, size = pq.read_metadata(path), path.stat().st_size
+        if fits:
+            require_proportion(metadata, size)
+            continue
+        with pytest.raises(ValueError, match=r"would take 8\d,000,\d+ in memory"):
+            require_proportion(metadata, size)

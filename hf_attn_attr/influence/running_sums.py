@@ -79,7 +79,8 @@ class RunningSums:
         known = rows < self._rows
         counts = part.counts.copy()
         counts[known] += self._counts[rows[known]]
-        if counts.max(initial=0) >= LIMIT:
+        words = sum(held[:, 0].sum(dtype=np.float64) for held in (self.counts, part.counts))
+        if max(words, counts.max(initial=0)) >= LIMIT:
             raise InvalidInputError(
                 "The two folds have too many words to be counted. Is one of them what it says?"
             )

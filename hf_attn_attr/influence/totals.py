@@ -160,7 +160,9 @@ def _totals(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Totals:
     occurrences, squares, documents = counts.T
     if not ((documents >= 1) & (documents <= np.minimum(occurrences, texts))).all():
         raise ValueError("its counts cannot be")
-    if (squares < occurrences).any() or squares.max(initial=0) >= LIMIT:
+    if max(squares.max(initial=0), occurrences.sum(dtype=np.float64)) >= LIMIT:
+        raise ValueError("its counts cannot be")
+    if (squares < occurrences).any():
         raise ValueError("its squared counts cannot be")
     for name in _NOT_NEGATIVE & sums.keys():
         high, low = sums[name]

@@ -58,13 +58,19 @@ def test_what_is_no_longer_part_of_it_is_deleted_and_the_rest_left_alone(hub, pu
     publish(evaluation={"checks": []})
     add(notes_txt=b"mine", pytorch_model_bin=b"old", training_args_bin=b"theirs")
     add(**{"influence/other_parquet": b"stale", "figures/a_png": b"mine"})
-    HfApi().upload_file(path_or_fileobj=b"x", path_in_repo="pytorch_model.bin", repo_id=REPO)
+    others = {
+        *("models/v1/weights.safetensors", "model_backup/mine.safetensors"),
+        *("pytorch_model_notes/why.txt", "pytorch_model_notes.txt", "influence/my/notes.txt"),
+    }
+    for name in ("pytorch_model.bin", *others):
+        HfApi().upload_file(path_or_fileobj=b"x", path_in_repo=name, repo_id=REPO)
     done = publish(code=False, matrix=None)
     assert set(done.deleted) == (
         CODE | INFLUENCE | {"evaluation.json", "influence/other.parquet", "pytorch_model.bin"}
     )
     assert set(done.kept) == {
         *(".gitattributes", "notes.txt", "figures/a.png", "training.args.bin", "pytorch.model.bin"),
+        *others,
     }
     assert hub.repository(REPO).files().keys() == {*MODEL, *done.kept, "README.md"}
     assert load_from_hub(REPO).influence is None

@@ -3,13 +3,16 @@
 import copy
 import pickle
 from collections import defaultdict
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from hf_attn_attr.errors import (
     CorruptArtifactError,
@@ -614,6 +617,37 @@ def test_a_state_whose_settings_cannot_be_is_refused_by_name(tmp_path):
     description = accumulator._description() | {"problem_type": "guessing"}
     save_totals(path, accumulator._totals(), description)
     with pytest.raises(CorruptArtifactError, match=r"odd\.safetensors.*problem_type is 'guessing'"):
+        InfluenceAccumulator.load(path)
+
+
+def test_numbers_of_texts_and_words_that_cannot_be_are_refused(tmp_path):
+    accumulator = accumulated(random_rows(1))
+    path, totals = tmp_path / "odd.safetensors", accumulator._totals()
+    description = accumulator._description()
+    many = totals.counts.copy()
+    many[:, :2] = 2**62
+    for odd, told in (
+        (replace(totals, texts=2**70), description),
+        (replace(totals, counts=many), description),
+        (totals, description | {"max_words": 2}),
+    ):
+        save_totals(path, odd, told)
+        with pytest.raises(CorruptArtifactError, match=r"odd\.safetensors is damaged"):
+            InfluenceAccumulator.load(path)
+    many[:, :2] = 2**62 // len(many) - 1
+    folds = []
+    for name in ("a", "b"):
+        save_totals(tmp_path / name, replace(totals, counts=many), description)
+        folds.append(InfluenceAccumulator.load(tmp_path / name))
+    with pytest.raises(InvalidInputError, match="too many words"):
+        folds[0].merge(folds[1])
+    assert folds[0].finalize().count.tolist() == many[:, 0].tolist()
+
+
+def test_a_type_that_numpy_lacks_is_damage(tmp_path):
+    path = tmp_path / "odd.safetensors"
+    save_file({"words": torch.zeros(4).to(torch.float8_e5m2)}, path)
+    with pytest.raises(CorruptArtifactError, match=r"odd\.safetensors is damaged"):
         InfluenceAccumulator.load(path)
 
 

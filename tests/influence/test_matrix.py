@@ -149,6 +149,18 @@ def test_arrays_cannot_be_changed_and_the_caller_keeps_his_own(matrix):
         {"manifest": {}},
         {"manifest": {"labels": list(LABELS), "word_rule": {"lowercase": True}, "x": float("nan")}},
         {"manifest": {"labels": list(LABELS), "word_rule": {"stem": True}}},
+        *(
+            {"manifest": {"labels": list(LABELS), "word_rule": {"lowercase": True}, **wrong}}
+            for wrong in (
+                {"texts": "many"},
+                {"words": -1},
+                {"empty_texts": True},
+                {"provenance": [1]},
+                {"checks": "good"},
+                {"checks": {"verdicts": ["good"]}},
+                {"checks": {"association": 1}},
+            )
+        ),
     ],
     ids=lambda change: next(iter(change)),
 )

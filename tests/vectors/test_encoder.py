@@ -207,6 +207,30 @@ def test_pickled_weights_are_refused(roberta, tmp_path):
         distill(tmp_path, WORDS, progress=False)
 
 
+@pytest.mark.parametrize("field", ["attn_implementation", "_attn_implementation"])
+def test_a_kernel_that_a_config_names_is_not_asked_for(field, roberta, tmp_path):
+    wanted = distill(roberta, WORDS, progress=False).vectors
+    saved(tmp_path, RobertaModel.from_pretrained(roberta), AutoTokenizer.from_pretrained(roberta))
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {field: "owner/evil-kernel"}))
+    assert np.array_equal(distill(tmp_path, WORDS, progress=False).vectors, wanted)
+
+
+def test_a_config_that_asks_for_far_more_than_the_weights_is_refused(roberta, tmp_path):
+    """Before memory is taken, however the weights are named."""
+    model = RobertaModel.from_pretrained(roberta)
+    saved(tmp_path, model, AutoTokenizer.from_pretrained(roberta))
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"vocab_size": 30_000_000}))
+    with pytest.raises(InvalidInputError, match="asks for"):
+        distill(tmp_path, WORDS, progress=False)
+    (tmp_path / "model.safetensors").rename(tmp_path / "weights.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(model.state_dict(), "weights.safetensors")}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(InvalidInputError, match="asks for"):
+        distill(tmp_path, WORDS, progress=False)
+
+
 @pytest.mark.parametrize("load", [lambda name: load_vectors(name, WORDS), encoder_words])
 def test_what_cannot_be_loaded_is_named_with_what_to_do(tmp_path, load):
     for name in (str(tmp_path), "no-one/nothing", "no such name"):
