@@ -126,6 +126,25 @@ def test_what_all_texts_or_none_have_is_not_tested():
     assert np.isnan(table.log_odds[:, 2]).all()
 
 
+def test_as_many_texts_as_are_asked_for_are_enough_and_a_label_of_one_text_is_one():
+    words = [["rare", "the"]] * 3 + [["the"]] * 3 + [["other"]] * 4
+    table = association(dataset_of(words, [0] + [1] * 9), "gold", min_documents=3)
+    tested = dict(zip(table.words, ~np.isnan(table.p_value), strict=True))
+    assert tested["rare"].tolist() == [True, True, False]
+    assert (
+        association(dataset_of(words, [0] + [1] * 9), "gold", min_documents=4).description["tested"]
+        == 2 * 2
+    )
+    assert table.pmi[table.words.index("rare"), 0] == pytest.approx(math.log(1.5 / 0.8))
+
+
+def test_a_bad_row_is_named_by_its_place_in_the_dataset():
+    words = [["a"]] * 25
+    words[20] = None
+    with pytest.raises(InvalidInputError, match="Row 20 of words is null"):
+        association(dataset_of(words, [0] * 25), "gold", batch_size=8)
+
+
 def test_an_unlabelled_or_empty_dataset_says_nothing():
     for dataset in (dataset_of([["a"]], [None]), dataset_of([], []), dataset_of([[]], [1])):
         table = association(dataset, "gold")

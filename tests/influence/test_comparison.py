@@ -1,13 +1,14 @@
 """What changed between two matrices, and what only seems to have changed."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from hf_attn_attr.errors import IncompatibleError
-from hf_attn_attr.influence.comparison import CHANGES
+from hf_attn_attr.influence.comparison import CHANGES, ranked
 
 from .texts import LABELS, VOCABULARY, accumulated, random_rows
 
@@ -169,3 +170,30 @@ def attention_alone(seed):
 def test_unlike_matrices_are_not_compared(here, there, message):
     with pytest.raises(IncompatibleError, match=message):
         here().compare(there())
+
+
+def test_rows_are_ranked_by_difference_then_by_influence_on_either_side():
+    rows = pd.DataFrame(
+        [
+            ("small", 0.1, 0.2, 0.1),
+            ("gone", 5.0, np.nan, np.nan),
+            ("come", np.nan, -7.0, np.nan),
+            ("large", 1.0, -8.0, -9.0),
+            ("none", 1.0, 1.0, 0.0),
+            ("also small", 0.3, 0.2, -0.1),
+        ],
+        columns=["word", "influence", "influence_other", "difference"],
+    )
+    expected = ["large", "also small", "small", "none", "come", "gone"]
+    assert ranked(rows)["word"].tolist() == expected
+    assert ranked(rows[::-1])["word"].tolist() == expected
+
+
+def test_as_many_texts_as_are_asked_for_are_enough():
+    before, after = matrix(BEFORE, 0), matrix(AFTER, 1)
+    row = before.words.index("flips"), after.words.index("flips")
+    least = min(int(before.document_count[row[0]]), int(after.document_count[row[1]]))
+    assert changes(before.compare(after, min_documents=least))["flips"] == "flipped"
+    assert "flips" not in changes(before.compare(after, min_documents=least + 1)) or (
+        changes(before.compare(after, min_documents=least + 1))["flips"] != "flipped"
+    )

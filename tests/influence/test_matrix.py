@@ -59,6 +59,20 @@ def test_rare_words_are_listed_only_when_asked_for():
     assert np.isfinite(matrix.influence).all()
 
 
+def test_as_many_texts_as_are_asked_for_are_enough(matrix):
+    fewest = int(np.sort(matrix.document_count)[2])
+    for by in ("influence", "joint"):
+        listed = matrix.top_words("joy", 1000, by=by, min_documents=fewest)
+        enough = (matrix.document_count >= fewest) & (getattr(matrix, by)[:, 0] > 0)
+        assert sorted(listed["word"]) == sorted(np.array(matrix.words)[enough])
+    assert (
+        fewest
+        in matrix.top_words("joy", 1000, by="joint", min_documents=fewest)["documents"].tolist()
+    )
+    assert matrix.top_words("joy", 0).empty
+    assert matrix.top_words("joy", -1).empty
+
+
 def test_equal_words_are_listed_in_word_order():
     vocabulary = [f"{i:03}" for i in range(300)]
     matrix = accumulated(random_rows(0, 200, vocabulary=vocabulary)).finalize()
@@ -91,8 +105,9 @@ def test_unknown_words_and_labels_are_reported_with_what_there_is(matrix):
         matrix.top_words("joy", by="beauty")
     with pytest.raises(InvalidInputError, match="log_odds"):
         matrix.top_words("joy", by="log_odds")
-    with pytest.raises(InvalidInputError, match="level"):
-        matrix.interval(95)
+    for level in (95, 0, 1, 1.5):
+        with pytest.raises(InvalidInputError, match="level"):
+            matrix.interval(level)
 
 
 def test_a_record_and_the_long_form_agree_with_the_arrays(matrix):

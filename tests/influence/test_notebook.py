@@ -1,11 +1,15 @@
 """What notebooks show of a matrix and of its answers."""
 
+import re
 import warnings
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from hf_attn_attr.colours import AGAINST, FOR, tint
+from hf_attn_attr.influence.notebook import _WIDTH, rows_html
 
 from .texts import LABELS, VOCABULARY, accumulated, random_rows
 
@@ -94,3 +98,44 @@ def test_empty_and_long_and_undefined_rows_are_shown(matrix):
         assert "driven by" not in silent._repr_html_()
         shown = Cells(silent.word("hope")._repr_html_()).rows[1]
         assert shown[3:6] == ["–", "–", "0.000" if not np.isnan(silent.lower_bound).all() else "–"]
+
+
+def blocks_of(rows):
+    """(left, width, colour) of every block of every bar, in pixels."""
+    found = re.findall(
+        r"position:absolute;left:(-?\d+)px;width:(\d+)px;top:(\d)px;height:\d+px;"
+        r"background:([^\"]+)\"",
+        rows_html(rows),
+    )
+    return [(int(left), int(width), top == "3", colour) for left, width, top, colour in found]
+
+
+def test_bars_are_drawn_to_scale_from_zero():
+    names = ("word", "label", "influence", "low", "high", "lower_bound", "documents", "evidence")
+    rows = pd.DataFrame(
+        [
+            ("up", "joy", 0.5, 0.25, 0.75, 0.3, 9, "consistent"),
+            ("down", "joy", -0.125, -0.25, 0.0, 0.0, 9, "uncertain"),
+            ("rare", "joy", 0.0625, np.nan, np.nan, 0.0, 1, "insufficient"),
+            ("none", "joy", np.nan, np.nan, np.nan, np.nan, 1, "insufficient"),
+        ],
+        columns=names,
+    )
+    # 1 of influence is as long as the bar: it reaches from -0.25 to 0.75.
+    unit, zero = _WIDTH, _WIDTH / 4
+    found = blocks_of(rows)
+    assert [block[:3] for block in found] == [
+        (round(zero), round(unit / 2), True),
+        (round(unit / 2), round(unit / 2), False),
+        (round(zero - unit / 8), round(unit / 8), True),
+        (0, round(unit / 4), False),
+        (round(zero), round(unit / 16), True),
+    ]
+    towards, against = found[0][3], found[2][3]
+    assert towards == tint(FOR, 0.8) != against == tint(AGAINST, 0.8)
+    assert found[4][3] == towards
+    assert found[1][3] == found[3][3] == "currentColor"
+    nothing = rows.iloc[3:].assign(influence=0.0)
+    assert blocks_of(nothing) == []
+    (speck,) = blocks_of(rows.iloc[2:3].assign(influence=1e-9, low=np.nan))
+    assert speck[1] == round(unit)  # the only one, so the largest
