@@ -25,8 +25,13 @@ os.environ.update(
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("HF_TOKEN", None)
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from outcome import Outcome  # noqa: E402
+
+# How long an example takes says more about the machine than about what is tested.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

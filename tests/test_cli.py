@@ -649,9 +649,7 @@ def test_a_damaged_file_is_named(command, trained, data, case):
     position=st.integers(0, 10**6),
     bit=st.integers(0, 7),
 )
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_flipped_bit_of_a_matrix_is_an_error_or_does_no_harm(trained, name, position, bit):
     path = trained / "influence" / name
     sound = path.read_bytes()

@@ -108,7 +108,7 @@ def tables(draw: st.DrawFn) -> Table:
     return {"text": [text for text, _ in pairs], "label": [label for _, label in pairs]}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tables())
 def test_every_file_format_gives_the_same_texts_and_digest(table: Table) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +129,7 @@ def test_every_file_format_gives_the_same_texts_and_digest(table: Table) -> None
         assert other.dataset.features == first.dataset.features
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tables())
 def test_rows_are_kept_in_order_or_counted_as_dropped(table: Table) -> None:
     loaded = load_labelled(Dataset.from_dict(table))
@@ -143,7 +143,7 @@ def test_rows_are_kept_in_order_or_counted_as_dropped(table: Table) -> None:
     assert loaded.dropped.get("null text", 0) == table["text"].count(None)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(tables(), st.data())
 def test_digest_changes_with_any_text_or_label_and_with_the_order(
     table: Table, data: st.DataObject
@@ -157,7 +157,7 @@ def test_digest_changes_with_any_text_or_label_and_with_the_order(
     assert load_labelled(Dataset.from_dict(changed)).digest != digest
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(tables(), tables())
 def test_concatenation_is_the_content_of_both(first: Table, second: Table) -> None:
     a = load_labelled(Dataset.from_dict(first))
@@ -174,7 +174,7 @@ def test_concatenation_is_the_content_of_both(first: Table, second: Table) -> No
     assert both.digest == whole.digest
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tables())
 def test_counts_are_the_sums_of_the_indicators(table: Table) -> None:
     loaded = load_labelled(Dataset.from_dict(table))
@@ -191,7 +191,7 @@ def test_counts_are_the_sums_of_the_indicators(table: Table) -> None:
         assert named == (set(label) if loaded.problem_type == MULTI else {label})
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.sampled_from("abcd"), min_size=4, max_size=12),
     st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["x", "y", "a", ""])),

@@ -128,7 +128,7 @@ def test_pieces_of_an_unknown_word_are_summed():
     size=st.integers(1, 5),
     budget=st.integers(1, 60),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_map_and_extract_agree_for_any_order_and_batching(rows, size, budget):
     tokenizer = train_tokenizer(TEXTS * 2)
     model = make(tokenizer).double()

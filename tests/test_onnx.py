@@ -88,7 +88,7 @@ def test_answers_are_those_of_the_model(exported):
 
 
 @given(lengths=st.lists(st.integers(0, 9), min_size=1, max_size=5), seed=st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_batch_and_length_are_free(free_graph, lengths, seed):
     model, session = free_graph
     generator = torch.Generator().manual_seed(seed)

@@ -213,7 +213,7 @@ def test_multi_label_answers_name_the_labels_above_their_thresholds(asked, monke
 
 
 @given(rows=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=9), size=st.integers(2, 5))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_batch_answers_as_one_by_one(asked, rows, size):
     for pipe in (asked[problem] for problem in PROBLEMS):
         for text, answer in zip(rows, pipe(rows, batch_size=size), strict=True):

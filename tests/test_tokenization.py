@@ -48,7 +48,7 @@ def test_words_of_a_text(tokenizer, text, wanted):
 
 
 @given(st.text(max_size=60), st.sampled_from(["unk", "pieces"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_every_word_is_a_slice_and_all_but_space_is_in_one(text, unknown):
     text = text.encode("utf-8", "ignore").decode()
     (encoded,) = encode(_TOKENIZERS[unknown], [text], 10_000)

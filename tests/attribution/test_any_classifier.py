@@ -263,7 +263,7 @@ ALPHABET = "aé \u0301\u0300e\n\t日本かन\u093fمرحבא👍🏽\u200d👩�
 
 
 @given(st.text(st.one_of(st.sampled_from(ALPHABET), st.characters(codec="utf-8")), max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_words_are_bare_slices_in_order_that_cover_the_text(text):
     for kind in KINDS:
         (encoded,) = encode(tokenizer(kind), [text], 10**6)
@@ -316,7 +316,7 @@ _MODELS = {name: build(name) for name in ("bert", "roberta", "deberta", "ours")}
     name=st.sampled_from(sorted(_MODELS)),
     method=st.sampled_from(["input_x_gradient", "occlusion", "attention"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_words_and_special_tokens_together_are_all_tokens(texts, name, method):
     model, words = _MODELS[name], tokenizer(TOKENIZER_OF[name])
     extractor = AttributionExtractor(model, words, method)

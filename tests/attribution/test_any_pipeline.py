@@ -150,7 +150,7 @@ def test_only_the_class_that_is_asked_about_is_attributed(monkeypatch):
         [("bert", "input_x_gradient"), ("gpt2", "occlusion"), ("roberta", "attention_rollout")]
     ),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_batch_answers_as_one_by_one(rows, size, case):
     name, method = case
     pipe = ask(name, method=method)

@@ -21,7 +21,7 @@ PIECES = [*TEXTS, "a" * 24, "a-", "  ", "\n", "e\u0301\u0301", "👩\u200d👩",
     max_length=st.integers(3, 12),
     read=st.integers(1, 12),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_beginning_is_tokenized_as_the_whole_is(kind, texts, max_length, read):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoding, "_READ", 10**6)

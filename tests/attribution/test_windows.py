@@ -41,7 +41,7 @@ def short_model(name, tokens=24):
     room=st.integers(1, 12),
     data=st.data(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_windows_cover_the_text_and_fit(text, kind, room, data):
     overlap = data.draw(st.integers(0, room - 1))
     words = tokenizer(kind)

@@ -30,7 +30,7 @@ def pairs(text):
 @given(
     text=st.text(st.one_of(st.sampled_from(ALPHABET), st.characters(codec="utf-8")), max_size=40)
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_words_are_those_of_the_rule_or_unions_of_them(rule, text):
     ruled = [m.span() for m in re.finditer(r"\S+", text)] if rule == "whitespace" else rule(text)
     starts, ends = {start for start, _ in ruled}, {end for _, end in ruled}

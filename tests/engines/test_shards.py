@@ -53,7 +53,6 @@ def corpus_of(folder, texts, shard_texts=CHUNK):
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

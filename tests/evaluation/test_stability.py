@@ -73,7 +73,7 @@ def test_what_is_undefined_has_no_agreement():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.integers(1, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_halves_make_up_the_whole(seed, n_texts, splits):
     dataset = dataset_of(random_rows(seed, n_texts, vocabulary=VOCABULARY))
     whole = fold(dataset)

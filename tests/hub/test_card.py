@@ -291,7 +291,7 @@ def structured(card):
     return [token for token in structure(card) if isinstance(token, list) or token[0] not in rows]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1),

@@ -110,7 +110,7 @@ def reference(rows, labels, problem_type, rule):
 
 
 @given(seeds, st.sampled_from(sorted(TYPES)), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_sum_is_the_exact_one(folder, seed, problem_type, lowercase):
     labels = TYPES[problem_type]
     rows = random_rows(seed, 12, labels, problem_type)
@@ -142,7 +142,7 @@ def test_every_sum_is_the_exact_one(folder, seed, problem_type, lowercase):
 
 
 @given(seeds, st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_order_split_and_merge_tree_gives_the_same_bytes(folder, seed, data):
     rows = random_rows(seed, 20)
     whole = accumulated(rows)
@@ -182,7 +182,7 @@ def test_blocks_that_cut_words_in_two_give_the_same_bytes(folder, monkeypatch):
 
 
 @given(seeds, st.booleans())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_numbered_words_are_read_like_written_ones(folder, seed, lowercase):
     rows = random_rows(seed, 12)
     expected = saved(accumulated(rows, lowercase=lowercase), folder)
@@ -222,7 +222,7 @@ def test_sums_that_near_the_end_of_the_grid_are_added_exactly(tmp_path):
 
 
 @given(seeds)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_lists_numpy_and_arrow_are_read_alike(folder, seed):
     rows = random_rows(seed, 6)
     floats = [name for name in rows if name != "words"]
@@ -699,7 +699,7 @@ def capped(rows, most, kept):
 
 
 @given(seeds, st.integers(1, 12), st.integers(1, 20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_words_beyond_the_cap_are_folded_as_one_word(folder, seed, most, batch):
     rows = random_rows(seed, 20, vocabulary=[w for w in VOCABULARY if w.isascii()])
     accumulator = InfluenceAccumulator(LABELS, max_words=most)

@@ -88,7 +88,7 @@ def test_everything_is_counted_by_text_and_by_occurrence(multi):
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.integers(1, 70))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_order_shards_and_batches_do_not_matter(seed, multi, batch_size):
     dataset = random_dataset(seed, multi=multi)
     table = association(dataset, "gold")

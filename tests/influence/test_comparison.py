@@ -112,7 +112,7 @@ def test_where_nothing_changed_changes_are_rarely_shown():
     assert shown <= 12
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(3, 40), st.integers(1, 20))
 def test_every_change_rests_on_enough_texts_and_on_intervals(seed, n_texts, least):
     vocabularies = (VOCABULARY[:9], VOCABULARY[1:10])

@@ -26,7 +26,7 @@ def random_tables(seed, n_words=5, n_texts=40, n_classes=3):
 
 
 @given(seeds)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_p_values_are_those_of_scipy(seed):
     both, documents, labelled, texts = counts(*random_tables(seed))
     test = exact_test(both, documents, labelled, texts)
@@ -68,7 +68,7 @@ def test_permuting_whole_label_rows_gives_the_same_p_values():
 
 
 @given(seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_null_distribution_is_that_of_all_cells(seed):
     both, documents, labelled, texts = counts(*random_tables(seed))
     test = exact_test(both, documents, labelled, texts)
@@ -85,7 +85,7 @@ def test_the_null_distribution_is_that_of_all_cells(seed):
 
 
 @given(seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_order_of_words_classes_and_complements_do_not_matter(seed):
     presence, labels = random_tables(seed)
     plain = exact_test(*counts(presence, labels))

@@ -38,7 +38,7 @@ def test_what_cannot_be_found_gives_findings_away():
 
 
 @given(seeds)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_q_values_lie_in_the_unit_interval_and_follow_the_p_values(seed):
     presence, labels = random_tables(seed, n_words=12)
     test = exact_test(*counts(presence, labels))

@@ -134,7 +134,7 @@ def test_a_bad_row_of_the_two_matrices_is_named_by_its_place():
     st.integers(0, 2**32 - 1),
     st.sampled_from(["single_label_classification", "multi_label_classification"]),
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_joint_is_the_product_of_the_two_matrices(seed, problem_type):
     rows = random_rows(seed, 15, problem_type=problem_type)
     dataset = dataset_of(rows, problem_type)

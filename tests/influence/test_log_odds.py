@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_attn_attr.influence.log_odds import log_odds, pointwise_mutual_information
@@ -13,7 +13,6 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_log_odds_follow_the_paper(seed):
     rng = np.random.default_rng(seed)
     inside = rng.poisson(4, (6, 3))

@@ -57,7 +57,7 @@ def published(matrix, tmp_path):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 30), st.sampled_from(TYPES))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_loaded_matrix_is_the_saved_one_and_saves_to_the_same_bytes(folder, seed, n, kind):
     matrix = accumulated(random_rows(seed, n, problem_type=kind), problem_type=kind).finalize()
     matrix.save_pretrained(folder / "first")

@@ -156,7 +156,7 @@ def test_a_text_alone_gives_what_it_gives_in_a_padded_batch(padding, fields, dty
     hops=st.integers(1, 4),
     left=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_attention_is_a_distribution_over_the_tokens_of_each_text(lengths, hops, left):
     model = tiny(num_attention_hops=hops)
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]

@@ -59,7 +59,7 @@ def contents(draw):
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("ending", ["", ".gz"])
 @given(content=contents())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_format_gives_back_its_words_and_vectors(tmp_path_factory, name, ending, content):
     words, vectors = content
     path = tmp_path_factory.getbasetemp() / f"{name}{ending}"
@@ -146,7 +146,7 @@ def test_a_number_that_is_not_finite_is_refused_where_it_is_wanted(tmp_path, bad
 
 
 @given(st.sampled_from([b"", b"2 2\n", b"a 1 2\n"]), st.binary(max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_arbitrary_bytes_are_read_or_refused(tmp_path_factory, start, data):
     for name in ("fuzz.txt", "fuzz.bin"):
         path = tmp_path_factory.getbasetemp() / name

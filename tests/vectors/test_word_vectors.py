@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
@@ -31,7 +31,6 @@ def clouds(draw):
 
 
 @given(clouds(), st.integers(1, 14))
-@settings(deadline=None)
 def test_reduction_is_pca_with_a_fixed_sign_and_unit_rms(cloud, size):
     vectors = named(cloud)
     pca = PCA(min(size, cloud.shape[1]), svd_solver="full").fit(vectors.vectors.astype(np.float64))
@@ -47,7 +46,6 @@ def test_reduction_is_pca_with_a_fixed_sign_and_unit_rms(cloud, size):
 
 
 @given(clouds(), st.floats(0.1, 10), st.integers(-8, 8))
-@settings(deadline=None)
 def test_reduction_forgets_where_the_vectors_lie_and_how_long_they_are(cloud, scale, shift):
     reduced = named(cloud).reduced(4).vectors
     assert np.allclose(named(scale * cloud + shift).reduced(4).vectors, reduced, atol=1e-2)
