@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from .files import canonical_json, sha256_of_bytes
 
@@ -18,7 +18,7 @@ _NO_MATTER = {
     *("architectures", "auto_map", "custom_pipelines", "dtype", "torch_dtype", "label2id"),
     *("transformers_version", "use_cache", "return_dict", "output_attentions"),
     *("output_hidden_states", "initializer_range", "initializer_factor", "problem_type"),
-    *("id2label", "thresholds", "attention_penalty", "attention_supervision", "attention_dropout"),
+    *("id2label", "thresholds", "attention_penalty", "attention_supervision"),
     *("word_vectors", "teacher", "gradient_checkpointing", "name_or_path", "embd_pdrop"),
     *("resid_pdrop", "attn_pdrop"),
 }
@@ -67,11 +67,11 @@ def config_digest(model: PreTrainedModel) -> str:
     things came from and fields that the class does not know do not count, nor those with the
     default of the class.
     """
-    known = type(model.config)().to_dict().keys() - _NO_MATTER
+    given = json.loads(model.config.to_json_string())
     fields = {
-        name: value
-        for name, value in json.loads(model.config.to_json_string()).items()
-        if name in known and not (name.startswith("_") or "dropout" in name)
+        name: given[name]
+        for name in (given.keys() & _known_fields(model.config)) - _NO_MATTER
+        if not (name.startswith("_") or "dropout" in name)
     }
     kind = problem_type(model)
     multi = kind == "multi_label_classification"
@@ -81,6 +81,14 @@ def config_digest(model: PreTrainedModel) -> str:
         "thresholds": label_thresholds(model).tolist() if multi else None,
     }
     return sha256_of_bytes(canonical_json({"fields": fields, **understood}))
+
+
+def _known_fields(config: PreTrainedConfig) -> set[str]:
+    """Those that the class has a default for; of a class that needs arguments, all."""
+    try:
+        return set(type(config)().to_dict())
+    except Exception:  # configs made of others raise what they like
+        return set(config.to_dict())
 
 
 @contextmanager
