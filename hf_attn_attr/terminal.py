@@ -132,7 +132,7 @@ def provenance_line(manifest: dict[str, Any]) -> str:
     if teacher := facts.get("teacher"):
         line += f" Learned from the teacher {teacher} too."
     if weight := facts.get("attention_supervision"):
-        line += f" Attention was trained to follow human rationales (weight {weight})."
+        line += f" Attention was trained to follow human rationales (weight {_short(weight)})."
     if data := manifest.get("checks", {}).get("association"):
         line += (
             f" Data: gold labels of {data.get('texts', '?')} texts; q is the expected share of "
@@ -143,6 +143,10 @@ def provenance_line(manifest: dict[str, Any]) -> str:
         told = ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
         line += f" Checks (`evaluate`): {told}."
     return printable(line)
+
+
+def _short(number: Any) -> str:
+    return f"{number:g}" if isinstance(number, int | float) else str(number)
 
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> Table:

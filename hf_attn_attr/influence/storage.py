@@ -109,7 +109,9 @@ def _read(folder: Path) -> Content:
         rows = manifest.pop("rows")
 
         def content(file: BinaryIO) -> Content:
-            with pq.ParquetFile(file) as table:
+            # Threads of pyarrow's that have just begun when Python ends abort it now and then: it
+            # buffers in threads, and it reads in threads.
+            with pq.ParquetFile(file, pre_buffer=False) as table:
                 require_proportion(table.metadata, file.seek(0, 2))
                 return _content(table, version, labels, rows, manifest)
 
@@ -170,7 +172,6 @@ def _content(
 
 
 def _column(table: pq.ParquetFile, name: str) -> pa.ChunkedArray:
-    # Threads of pyarrow's that have just begun when Python ends abort it now and then.
     return table.read(columns=[name], use_threads=False).column(name)
 
 

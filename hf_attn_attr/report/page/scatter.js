@@ -18,7 +18,7 @@ function afterPainting() {
 class Scatter {
   // `describe(word)` gives lines of text, `open(word)` the address of its profile.
   constructor({describe, open}) {
-    this.canvas = element("canvas", {role: "img", class: "map"});
+    this.canvas = element("canvas", {role: "img", class: "map", "aria-label": "Map, being drawn"});
     this.tip = element("div", {class: "tip", hidden: true, "aria-hidden": "true"});
     this.node = element("div", {class: "map-frame"}, this.canvas, this.tip);
     this.describe = describe;
