@@ -73,6 +73,26 @@ def test_as_many_texts_as_are_asked_for_are_enough(matrix):
     assert matrix.top_words("joy", -1).empty
 
 
+def test_numbers_of_a_word_rank_words_too(matrix):
+    top = matrix.top_words("joy", 5, by="attention_ratio")
+    allowed = matrix.document_count >= 3
+    assert top["attention_ratio"].tolist() == sorted(matrix.attention_ratio[allowed])[:-6:-1]
+    assert matrix.count.dtype == matrix.document_count.dtype == np.int64
+
+
+def test_a_label_that_was_not_attributed_is_named_with_those_that_were():
+    rows = random_rows(0, 50)
+    for name in ("attribution", "attribution_context"):
+        rows[name] = [np.reshape(row, (-1, 3))[:, [0, 2]].ravel().tolist() for row in rows[name]]
+    matrix = accumulated(rows, classes=["joy", "anger"]).finalize()
+    with pytest.raises(
+        InvalidInputError, match=r"labels \['joy', 'anger'\] only.*classes='all' or 'fear'"
+    ):
+        matrix.top_words("fear")
+    assert len(matrix.top_words("fear", by="joint")) > 0
+    assert matrix._repr_html_().count("<tr>") == 3  # a head and two classes
+
+
 def test_equal_words_are_listed_in_word_order():
     vocabulary = [f"{i:03}" for i in range(300)]
     matrix = accumulated(random_rows(0, 200, vocabulary=vocabulary)).finalize()
