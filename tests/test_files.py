@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hf_attn_attr import InfluenceMatrix
+from hf_attn_attr.columns import load_columns
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError
 from hf_attn_attr.files import (
     canonical_json,
@@ -257,6 +259,29 @@ def test_what_is_read_is_what_was_checked_even_if_it_is_replaced_meanwhile(tmp_p
 def test_read_verified_names_a_missing_file(tmp_path):
     with pytest.raises(CorruptArtifactError, match=r"gone\.bin is missing"):
         read_verified(tmp_path / "gone.bin", "0" * 64, lambda file: file.read())
+
+
+@pytest.mark.parametrize(
+    ("place", "table", "load"),
+    [
+        ("", "columns.parquet", load_columns),
+        ("influence", "influence.parquet", InfluenceMatrix.from_pretrained),
+    ],
+    ids=["columns", "matrix"],
+)
+def test_what_is_loaded_is_not_out_of_proportion(tmp_path, place, table, load):
+    folder = tmp_path / place
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"x": np.zeros(10_000_000)}), folder / table, compression="zstd")
+    digest = sha256_of_file(folder / table)
+    manifest = {"format_version": 2, "rows": 10_000_000, "sha256": digest, "provenance": {}}
+    name = "columns.json"
+    if place:
+        manifest |= {"format_version": 3, "labels": ["a"], "files": {table: {"sha256": digest}}}
+        name = "manifest.json"
+    (folder / name).write_bytes(sealed_json(manifest))
+    with pytest.raises(CorruptArtifactError, match=r"would take 8\d,000,\d+ in memory"):
+        load(tmp_path)
 
 
 def test_a_table_out_of_proportion_to_its_file_is_refused(tmp_path):

@@ -425,12 +425,14 @@ def test_what_others_keep_under_that_name_is_neither_taken_nor_deleted(tmp_path)
 
 
 def test_only_its_own_is_dropped_after_training(tmp_path):
-    for name in ("run.json", "teacher-0123456789abcdef.npy", "seed_0/x", "notes.txt", "seed_a/y"):
+    own = ("run.json", ".run.json.0123abcd-77.x_y.tmp", "teacher-0123456789abcdef.npy", "seed_0/x")
+    for name in (*own, "notes.txt", ".theirs.tmp", "seed_a/y"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     drop(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "seed_a"]
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", ".theirs.tmp", "seed_a"}
     (tmp_path / "notes.txt").unlink()
+    (tmp_path / ".theirs.tmp").unlink()
     (tmp_path / "seed_a" / "y").unlink()
     (tmp_path / "seed_a").rmdir()
     drop(tmp_path)

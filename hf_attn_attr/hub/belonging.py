@@ -20,7 +20,7 @@ def check_belongs(
     """Refuse a matrix of another model: by names of labels, contents of weights, config, tokenizer.
 
     Nothing is paired by position, and a card or a config field that changes no number changes
-    nothing here. Matrices of format versions that did not record the config go without.
+    nothing here. A matrix that was made before configs were recorded is not asked for that.
 
     Raises:
         IncompatibleError: If they are no pair, or the matrix does not say what it was folded from.
@@ -33,9 +33,9 @@ def check_belongs(
     told = influence.manifest.get("provenance", {})
     for name, digest in _digests(model, tokenizer).items():
         what = name.removesuffix("_sha256")
+        if told.get(name) is None and name == "config_sha256":
+            continue
         if told.get(name) is None:
-            if name == "config_sha256":
-                continue
             raise IncompatibleError(
                 f"The matrix does not say with which {what} it was made, so it cannot be told "
                 "whose it is. Fold again with provenance=AttributionExtractor(model, tokenizer, "

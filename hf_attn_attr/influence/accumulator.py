@@ -36,7 +36,8 @@ class InfluenceAccumulator:
     """Exact, mergeable totals of the extracted columns of many texts.
 
     Any order of updates, any split into shards and any tree of merges gives the same state, the
-    same file and the same matrix, bit for bit.
+    same file and the same matrix, bit for bit. After a change that was cut off (Ctrl-C, no memory)
+    every method refuses, because the sums are those of no texts.
 
     Args:
         labels: Names of the classes in model order; one pseudo label for regression.
@@ -158,14 +159,12 @@ class InfluenceAccumulator:
                 "counts as other words cannot be taken apart. Raise max_words, or fold all texts "
                 "in one accumulator."
             )
-        self._add(other._totals())
-        self._parts |= other._parts
+        self._add(other._totals(), other._parts)
 
     def save(self, path: str | Path) -> None:
         """Write the exact state to one safetensors file, whole or not at all."""
         path = Path(path).resolve()
-        save_totals(path, self._totals(), self._description())
-        self._parts.add((path, sha256_of_file(path)))
+        self._parts.add((path, save_totals(path, self._totals(), self._description())))
 
     @classmethod
     def load(cls, path: str | Path) -> "InfluenceAccumulator":
@@ -185,8 +184,7 @@ class InfluenceAccumulator:
         kept = len(totals.words) - (OTHER in totals.words)
         if accumulator.max_words is not None and kept > accumulator.max_words:
             raise damaged(path, f"it tells {kept} words apart, more than its max_words")
-        accumulator._add(totals)
-        accumulator._parts = {(path, sha256_of_file(path))}
+        accumulator._add(totals, {(path, sha256_of_file(path))})
         return accumulator
 
     def finalize(self, provenance: Mapping[str, Any] | None = None) -> InfluenceMatrix:
@@ -216,8 +214,8 @@ class InfluenceAccumulator:
         total = sum_groups(probabilities, counted, BITS["joint"], 1.0)
         return Limbs(total.high[0], total.low[0])
 
-    def _add(self, part: Totals) -> None:
-        """Add checked totals: everything that can fail comes before the first change."""
+    def _add(self, part: Totals, parts: set[Hashable]) -> None:
+        """Add checked totals of some sets of texts; what can fail comes before the first change."""
         found = self._vocabulary.find_keys(part.words)
         class_sums = add(self._class_sums, part.class_sums)
         with self._changing():
@@ -226,6 +224,7 @@ class InfluenceAccumulator:
             self._class_sums = class_sums
             self._texts += part.texts
             self._empty_texts += part.empty_texts
+            self._parts |= parts
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

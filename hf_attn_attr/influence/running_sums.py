@@ -82,7 +82,8 @@ class RunningSums:
         words = sum(held[:, 0].sum(dtype=np.float64) for held in (self.counts, part.counts))
         if max(words, counts.max(initial=0)) >= LIMIT:
             raise InvalidInputError(
-                "The two folds have too many words to be counted. Is one of them what it says?"
+                "The two folds have more words than can be counted, or than any corpus has. Fold "
+                "their texts again."
             )
         self._reserve(rows, {name: limbs.high.shape[1] for name, limbs in part.sums.items()})
         self._put(rows, sums)

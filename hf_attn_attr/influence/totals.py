@@ -78,8 +78,12 @@ class Totals:
         )
 
 
-def save_totals(path: Path, totals: Totals, description: dict[str, Any]) -> None:
-    """Write totals and what they are totals of; equal totals of equal kind give equal bytes."""
+def save_totals(path: Path, totals: Totals, description: dict[str, Any]) -> str:
+    """Write totals and what they are totals of; equal totals of equal kind give equal bytes.
+
+    Returns:
+        SHA-256 of the file.
+    """
     tensors = _tensors(totals.in_word_order())
     header = {
         "format_version": FORMAT_VERSION,
@@ -89,7 +93,9 @@ def save_totals(path: Path, totals: Totals, description: dict[str, Any]) -> None
     }
     header["sha256"] = _digest(header, tensors)
     # One entry only: safetensors does not promise an order of metadata entries.
-    write_bytes(path, save(tensors, metadata={_HEADER: canonical_json(header).decode()}))
+    data = save(tensors, metadata={_HEADER: canonical_json(header).decode()})
+    write_bytes(path, data)
+    return sha256_of_bytes(data)
 
 
 def load_totals(path: Path) -> tuple[Totals, dict[str, Any]]:

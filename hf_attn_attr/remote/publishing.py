@@ -65,7 +65,7 @@ def publish(
         branch: Where it goes; repository and branch are made if they are missing.
         message: Title of the commit.
         owned: Patterns of the names that a publication owns: files there that match and are not in
-            `folder` are deleted, all others are left alone.
+            `folder` are deleted, all others are left alone. "*" does not lead into folders.
         private: Whether the repository is private; None leaves it as it is (new: public).
         create_pr: Open a pull request instead.
         dry_run: Change nothing, say what would be changed.

@@ -22,9 +22,11 @@ from .checkpoints import is_complete, newest_complete
 CHECKPOINTS = "checkpoints"
 RUN = "run.json"
 FINISHED = "finished"
+# What a training leaves in its folder of checkpoints, and what it may delete there: a folder per
+# seed, and files, which may have died while they were written.
 _SEED = re.compile(r"seed_\d+")
-# What a training leaves in its folder of checkpoints, and what it may delete there.
-_OWN = re.compile(rf"{_SEED.pattern}|{re.escape(RUN)}|teacher-[0-9a-f]{{16}}\.npy|\..*\.tmp")
+_NAME = rf"(?:{re.escape(RUN)}|teacher-[0-9a-f]{{16}}\.npy)"
+_FILE = re.compile(rf"{_NAME}|\.{_NAME}\.[0-9a-f]{{8}}-\d+\.\w*\.tmp")
 
 
 def check_own(checkpoints: Path, *, resume: bool) -> None:
@@ -39,7 +41,7 @@ def check_own(checkpoints: Path, *, resume: bool) -> None:
             "give another output folder."
         )
     names = sorted(path.name for path in checkpoints.glob("*"))
-    strange = [name for name in names if not _OWN.fullmatch(name)]
+    strange = [name for name in names if not (_SEED.fullmatch(name) or _FILE.fullmatch(name))]
     if not (strange or resume or RUN in names):
         strange = [name for name in names if _SEED.fullmatch(name)]
     if strange:
@@ -54,7 +56,7 @@ def drop(checkpoints: Path) -> None:
     for path in checkpoints.glob("*"):
         if _SEED.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
-        elif _OWN.fullmatch(path.name):
+        elif _FILE.fullmatch(path.name):
             path.unlink(missing_ok=True)
     if checkpoints.is_dir() and not any(checkpoints.iterdir()):
         checkpoints.rmdir()

@@ -1,6 +1,6 @@
 """Word vectors distilled from a pretrained encoder: each word read as a text of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,8 +53,10 @@ def distill(
     Reductions to Static Embeddings", section 3.1 ("decontextualized"); pooling as in Reimers and
     Gurevych 2019, "Sentence-BERT".
     """
+    name = str(name_or_path)
     with quiet_loading(bars=progress):
-        tokenizer, encoder = _tokenizer(name_or_path), _encoder(name_or_path)
+        folder, options = _loaded(name, lambda: located(name))
+        tokenizer, encoder = _tokenizer(name, options), _encoder(name, folder, options)
         encoded = _encoded(tokenizer, words)
         if not encoded:
             raise InvalidInputError(
@@ -76,7 +78,7 @@ def encoder_words(name_or_path: str | Path) -> list[str]:
     Raises:
         InvalidInputError: If the tokenizer cannot be loaded.
     """
-    vocabulary = _tokenizer(name_or_path).get_vocab()
+    vocabulary = _tokenizer(str(name_or_path), {"trust_remote_code": False}).get_vocab()
     tokens = sorted(vocabulary, key=vocabulary.__getitem__)
     words = dict.fromkeys(word.lower() for word in _whole(tokens))
     return [word for word in words if word.isalpha() and len(word) >= 2]
@@ -123,10 +125,9 @@ def _pooled(
     return vectors.numpy()
 
 
-def _encoder(name_or_path: str | Path) -> torch.nn.Module:
-    name = str(name_or_path)
+def _encoder(name: str, folder: Path, options: Mapping[str, Any]) -> torch.nn.Module:
     model, report = _loaded(
-        name_or_path, lambda: load_plainly(AutoModel, name, *located(name), dtype=torch.float32)
+        name, lambda: load_plainly(AutoModel, name, folder, options, dtype=torch.float32)
     )
     # What pools or decodes is not used here, so a checkpoint may do without it.
     missing = sorted(
@@ -134,27 +135,25 @@ def _encoder(name_or_path: str | Path) -> torch.nn.Module:
     )
     if missing:
         raise InvalidInputError(
-            f"The weights of {name_or_path} lack {', '.join(missing[:3])} and so would be random. "
+            f"The weights of {name} lack {', '.join(missing[:3])} and so would be random. "
             "Give a trained encoder."
         )
     return model.get_encoder() if model.config.is_encoder_decoder else model
 
 
-def _tokenizer(name_or_path: str | Path) -> Any:
-    tokenizer = _loaded(
-        name_or_path, lambda: AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-    )
+def _tokenizer(name: str, options: Mapping[str, Any]) -> Any:
+    tokenizer = _loaded(name, lambda: AutoTokenizer.from_pretrained(name, **options))
     if getattr(tokenizer, "is_fast", False):
-        check_patterns(tokenizer, str(name_or_path))
+        check_patterns(tokenizer, name)
     return tokenizer
 
 
-def _loaded(name_or_path: str | Path, load: Callable[[], _T]) -> _T:
+def _loaded(name: str, load: Callable[[], _T]) -> _T:
     try:
         return load()
     except Exception as error:  # hub, safetensors, tokenizers and torch each raise their own kinds
         raise InvalidInputError(
-            f"No encoder could be loaded from {name_or_path} ({type(error).__name__}: {error}). "
+            f"No encoder could be loaded from {name} ({type(error).__name__}: {error}). "
             "Give a folder with config.json, a tokenizer and weights in safetensors, or the name "
             "of such a model on the Hub; that needs a network the first time."
         ) from error

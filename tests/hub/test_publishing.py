@@ -1,5 +1,6 @@
 """A model and its influence go up as one commit and come back as one commit."""
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -117,6 +118,24 @@ def changed(matrix, **facts):
 
 def relabelled(matrix, labels):
     return replace(matrix, labels=labels, manifest={**matrix.manifest, "labels": list(labels)})
+
+
+def test_a_matrix_goes_with_the_config_that_it_was_made_with(hub, trained):
+    made_before = changed(trained.matrix, config_sha256=None)
+    push_to_hub(REPO, trained.model, trained.tokenizer, made_before)
+    for name, value, matters in (
+        ("hidden_dropout", 0.7, False),
+        ("word_vectors", "elsewhere", False),
+        ("max_length", 7, True),
+        ("rnn_type", "gru", True),
+    ):
+        model = copy.deepcopy(trained.model)
+        setattr(model.config, name, value)
+        if matters:
+            with pytest.raises(IncompatibleError, match="made with other config"):
+                push_to_hub(REPO, model, trained.tokenizer, trained.matrix, dry_run=True)
+        else:
+            push_to_hub(REPO, model, trained.tokenizer, trained.matrix, dry_run=True)
 
 
 @pytest.mark.parametrize(

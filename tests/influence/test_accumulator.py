@@ -639,7 +639,7 @@ def test_numbers_of_texts_and_words_that_cannot_be_are_refused(tmp_path):
     for name in ("a", "b"):
         save_totals(tmp_path / name, replace(totals, counts=many), description)
         folds.append(InfluenceAccumulator.load(tmp_path / name))
-    with pytest.raises(InvalidInputError, match="too many words"):
+    with pytest.raises(InvalidInputError, match="more words than can be counted"):
         folds[0].merge(folds[1])
     assert folds[0].finalize().count.tolist() == many[:, 0].tolist()
 
