@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .files import canonical_json, sha256_of_bytes
+from .models.precision import without_cudnn
 
 # Fields of a config that no answer in eval mode depends on. What starts with "_" is none either.
 _NO_MATTER = {
@@ -93,11 +94,11 @@ def _known_fields(config: PreTrainedConfig) -> set[str]:
 
 @contextmanager
 def evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Eval mode without gradients; the model's mode is restored."""
+    """Eval mode without gradients, float32 in full; the model's mode is restored."""
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), without_cudnn(model.device):
             yield
     finally:
         model.train(was_training)

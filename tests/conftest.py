@@ -24,6 +24,9 @@ os.environ.update(
 )
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("HF_TOKEN", None)
+# Bits are promised for CPUs, so the tests see no GPU, except those that ask for one.
+os.environ.setdefault("TESTS_CUDA_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402

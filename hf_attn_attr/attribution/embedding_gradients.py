@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ..errors import IncompatibleError
+from ..models.precision import without_cudnn
 
 # From the tokens' vectors (b, T, E): the vectors to use instead, and what to multiply their
 # gradients by, both of the same shape.
@@ -46,7 +47,8 @@ def gradient_terms(
         kept.append((moved.detach().requires_grad_(), factor))
         return kept[-1][0]
 
-    with torch.enable_grad(), _backward_through_rnn(model), replaced_embeddings(model, replace):
+    # cuDNN keeps what an RNN's backward pass needs in training mode only.
+    with torch.enable_grad(), without_cudnn(model.device), replaced_embeddings(model, replace):
         logits = model(**inputs).logits
         if len(kept) != 1:
             raise IncompatibleError(
@@ -106,16 +108,3 @@ def embed(model: PreTrainedModel, token_ids: Tensor) -> Tensor:
     module = embedding_module(model)
     more = (None,) if model.config.model_type == "self_attentive" else ()
     return module.forward(token_ids, *more)
-
-
-@contextmanager
-def _backward_through_rnn(model: PreTrainedModel) -> Iterator[None]:
-    """Without cuDNN, which keeps what an RNN's backward pass needs in training mode only.
-
-    PyTorch's own kernels, which then run, differentiate in eval mode too.
-    """
-    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-        with torch.backends.cudnn.flags(enabled=False):
-            yield
-    else:
-        yield

@@ -14,6 +14,7 @@ FILES = (
     "configuration_self_attentive.py",
     "modeling_self_attentive.py",
     "pipeline_attention_attribution.py",
+    "precision.py",
     "words.py",
 )
 _NAMED = {

@@ -6,6 +6,7 @@ T tokens, H = 2 * hidden_size, E = embedding_size, r hops, D values per hop, C l
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers.modeling_outputs import ModelOutput
 from transformers.utils import can_return_tuple, logging
 
 from .configuration_self_attentive import SelfAttentiveConfig
+from .precision import without_cudnn
 
 logger = logging.get_logger(__name__)
 
@@ -221,8 +223,10 @@ class BidirectionalRNN(nn.Module):
         states = _take(embeds, compact)
         layers = []
         for ahead, behind in zip(self.forward_layers, self.backward_layers, strict=True):
-            left, _ = ahead(states)
-            right, _ = behind(_take(states, reverse))
+            # Only training may be as fast as it can.
+            with nullcontext() if self.training else without_cudnn(embeds.device):
+                left, _ = ahead(states)
+                right, _ = behind(_take(states, reverse))
             states = self.dropout(torch.cat([left, _take(right, reverse)], dim=-1))
             layers.append(_take(states, restore) * mask.unsqueeze(-1))
         return layers

@@ -7,7 +7,7 @@ import torch
 REPO = "owner/model"
 CODE = {
     *("configuration_self_attentive.py", "modeling_self_attentive.py"),
-    *("pipeline_attention_attribution.py", "words.py"),
+    *("pipeline_attention_attribution.py", "precision.py", "words.py"),
 }
 MODEL = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
 INFLUENCE = {"influence/influence.parquet", "influence/manifest.json"}
