@@ -1,9 +1,12 @@
 """Files: whole or not at all, with the mode of any other file, recognised by their digests."""
 
+import errno
 import hashlib
 import json
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,7 @@ from hf_attn_attr.columns import load_columns
 from hf_attn_attr.errors import CorruptArtifactError, IncompatibleError
 from hf_attn_attr.files import (
     canonical_json,
+    check_writable,
     read_json,
     read_manifest,
     read_verified,
@@ -282,6 +286,41 @@ def test_what_is_loaded_is_not_out_of_proportion(tmp_path, place, table, load):
     (folder / name).write_bytes(sealed_json(manifest))
     with pytest.raises(CorruptArtifactError, match=r"would take 8\d,000,\d+ in memory"):
         load(tmp_path)
+
+
+def test_a_place_to_write_to_is_checked_and_nothing_is_made(tmp_path):
+    for place in (tmp_path, tmp_path / "new", tmp_path / "new" / "below"):
+        check_writable(place)
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotADirectoryError) as raised:
+            check_writable(place)
+        assert raised.value.errno == errno.ENOTDIR
+        assert Path(raised.value.filename) == tmp_path / "file"
+        assert raised.value.strerror == "Not a folder"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o555, 0o666, 0o444])
+def test_a_place_that_the_user_may_not_write_to_is_refused(mode):
+    # Not in tmp_path, which nobody else may enter.
+    with tempfile.TemporaryDirectory() as closed:
+        os.chmod(closed, mode)
+        everything = os.geteuid() == 0
+        if everything:
+            os.chown(closed, 65534, -1)
+            os.seteuid(65534)
+        try:
+            with pytest.raises(PermissionError) as raised:
+                check_writable(Path(closed) if mode != 0o555 else Path(closed) / "new")
+        finally:
+            if everything:
+                os.seteuid(0)
+            os.chmod(closed, 0o700)
+        assert raised.value.errno == errno.EACCES
+        assert raised.value.filename == closed
+        assert raised.value.strerror == "Cannot be written to"
 
 
 def test_a_table_out_of_proportion_to_its_file_is_refused(tmp_path):

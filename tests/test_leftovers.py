@@ -21,10 +21,11 @@ def ended():
 
 @pytest.fixture
 def living():
-    """The number of a process that waits."""
+    """The number of a process that waits, and that nobody may disturb."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield process.pid
-        process.kill()
+        process.communicate(b"\n", timeout=60)
+    assert process.returncode == 0
 
 
 def leftover(folder, process, host=writing._HOST, name="file"):

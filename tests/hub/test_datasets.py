@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
+from influence.texts import accumulated, random_rows
 from test_markup import HOSTILE
 
 from hf_attn_attr import AttributionExtractor, InfluenceMatrix, fold, load_columns, push_columns
 from hf_attn_attr.errors import HubError, InvalidInputError
 from hf_attn_attr.hub.columns import columns_card
+from hf_attn_attr.influence.publishing import influence_card
 
 from .test_card import structure
 
@@ -83,6 +85,31 @@ def test_the_card_names_commit_method_and_word_rule(hub, trained, provenance):
         assert told in card, told
     data = DatasetCard(card).data
     assert (data.license, data.base_model) == ("cc0-1.0", "owner/model")
+
+
+def test_the_card_of_a_table_tells_what_it_is(hub, trained):
+    trained.matrix.push_to_hub(TABLE, repo_type="dataset", license="cc0-1.0")
+    card = hub.repository(TABLE, "dataset").files()["README.md"].data.decode()
+    manifest, labels = trained.matrix.manifest, trained.matrix.labels
+    for told in (
+        "# table\n", f"each of {len(trained.matrix.words)} words",
+        f"each of {len(labels)} outputs", f"Outputs: {', '.join(labels)}.",
+        f"| method | {manifest['method']} |", f"| texts | {manifest['texts']}",
+        f"| words read | {manifest['words']} |", manifest["provenance"]["weights_sha256"],
+        manifest["provenance"]["tokenizer_sha256"], "Licence: cc0-1.0.",
+        f"'hf://datasets/{TABLE}/influence/influence.parquet'", f'"label"] == {labels[0]!r}',
+    ):  # fmt: skip
+        assert told in card, told
+    data = DatasetCard(card).data
+    assert (data.license, data.tags) == ("cc0-1.0", ["hf_attn_attr", "interpretability"])
+    files = [{"config_name": "default", "data_files": "influence/influence.parquet"}]
+    assert data.configs == files
+
+
+def test_a_table_of_unknown_origin_says_so():
+    card = influence_card(accumulated(random_rows(0, 12)).finalize(), TABLE, license=None)
+    assert card.count("not recorded") == 2
+    assert "No licence was given" in card
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -423,6 +423,14 @@ def test_a_bad_batch_is_refused_and_changes_nothing(name, tmp_path):
     assert saved(accumulator, tmp_path) == before
 
 
+@pytest.mark.parametrize("number", [-0.01, 1.01, np.nan])
+def test_the_first_row_of_a_batch_is_0_and_one_impossible_probability_is_enough(number):
+    rows = random_rows(11, 3, problem_type="multi_label_classification")
+    rows["probabilities"][0] = [0.5, number, 0.5]
+    with pytest.raises(InvalidInputError, match="Row 0 of probabilities"):
+        accumulated(rows, problem_type="multi_label_classification")
+
+
 def test_a_total_that_overflows_late_changes_nothing(tmp_path):
     row = {
         "words": [["much"]],
@@ -692,7 +700,7 @@ def test_some_classes_are_kept_apart_merged_and_saved(tmp_path):
 def capped(rows, most, kept):
     """The rows with every word but the first `most` to appear written as the other words."""
     for word in (word.lower() for text in rows["words"] for word in text):
-        if len(kept) < most and word not in kept:
+        if len(kept) < most and word not in (*kept, OTHER):
             kept.append(word)
     named = [[w.lower() if w.lower() in kept else OTHER for w in text] for text in rows["words"]]
     return rows | {"words": named}
@@ -714,6 +722,25 @@ def test_words_beyond_the_cap_are_folded_as_one_word(folder, seed, most, batch):
     assert matrix.manifest["max_words"] == most
     for name in ("count", "influence", "lower_bound", "joint"):
         assert getattr(matrix, name).tobytes() == getattr(expected, name).tobytes()
+
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_a_text_may_say_other_words_before_there_are_any(size):
+    texts = [[OTHER, "a"], ["b", OTHER], ["c", "a"], ["d", "b"], [OTHER, "e"]]
+    rows = random_rows(0, 9, vocabulary=["x"])
+    rows = take(rows, [i for i, words in enumerate(rows["words"]) if len(words) > 1][: len(texts)])
+    for name, per_word in (("attention", 1), ("attribution", 3), ("attribution_context", 3)):
+        rows[name] = [row[: 2 * per_word] for row in rows[name]]
+    rows["attention"] = [[0.25, 0.75]] * len(rows["words"])
+    rows["words"] = texts[: len(rows["words"])]
+    accumulator = InfluenceAccumulator(LABELS, max_words=2)
+    for start in range(0, len(rows["words"]), size):
+        accumulator.update(take(rows, range(start, min(start + size, len(rows["words"])))))
+    expected = accumulated(capped(rows, 2, [])).finalize()
+    matrix = accumulator.finalize()
+    assert matrix.words == expected.words == ("[other words]", "a", "b")
+    assert matrix.influence.tobytes() == expected.influence.tobytes()
+    assert matrix.count.tolist() == expected.count.tolist()
 
 
 def test_capped_folds_merge_where_they_kept_the_same_words(tmp_path):

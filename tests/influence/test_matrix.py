@@ -269,6 +269,8 @@ def test_a_published_matrix_opens_without_torch_and_scipy(matrix, tmp_path):
 
 
 def test_a_matrix_says_what_it_is_in_one_line(matrix):
+    told = f"method {matrix.manifest['method']!r}, {matrix.manifest['texts']} texts"
     assert "joy" in repr(matrix)
+    assert told in repr(matrix)
     assert "\n" not in repr(matrix)
     assert isinstance(matrix, InfluenceMatrix)
