@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -108,6 +109,24 @@ def test_the_manifest_says_what_the_matrix_is_of(matrix, published):
 def test_a_matrix_opens_from_its_own_folder_or_the_one_above(matrix, published):
     assert same(matrix, InfluenceMatrix.from_pretrained(published))
     assert same(matrix, InfluenceMatrix.from_pretrained(str(published / "influence")))
+
+
+def test_a_matrix_of_one_word_comes_back(tmp_path):
+    accumulated(random_rows(2, vocabulary=["one"])).finalize().save_pretrained(tmp_path)
+    loaded = InfluenceMatrix.from_pretrained(tmp_path)
+    assert loaded.words == ("one",)
+    assert same(loaded, accumulated(random_rows(2, vocabulary=["one"])).finalize())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("provenance", "x"), ("checks", [1]), ("checks.association", 3), ("checks.verdicts", "x")],
+)
+def test_what_must_be_an_object_is_named_with_what_it_is(matrix, name, value):
+    outer, _, inner = name.partition(".")
+    manifest = {**matrix.manifest, outer: {inner: value} if inner else value}
+    with pytest.raises(InvalidInputError, match=re.escape(f"{name} = {value!r}; wanted an object")):
+        dataclasses.replace(matrix, manifest=manifest)
 
 
 def test_what_was_filled_in_later_is_published(matrix, tmp_path):
