@@ -47,6 +47,8 @@ def test_a_matrix_shows_its_size_and_the_top_words_of_each_class(matrix):
     source = matrix._repr_html_()
     rows = Cells(source).rows
     assert f"{len(matrix.words)} words x 3 classes, {matrix.manifest['texts']} texts" in source
+    assert f"method {matrix.manifest['method']}" in source
+    assert rows[0] == ["class", "driven by"]
     assert [row[0] for row in rows[1:]] == list(LABELS)
     for label, row in zip(LABELS, rows[1:], strict=True):
         for word, value in matrix.top_words(label, 5)[["word", "influence"]].itertuples(
@@ -60,6 +62,8 @@ def test_rows_show_their_numbers_and_bars(matrix):
     frame = matrix.word("hope")
     cells = Cells(frame._repr_html_())
     assert len(cells.rows) == 1 + len(frame)
+    head = ["word", "label", "", "influence", "95% interval", "lower bound", "texts", "evidence"]
+    assert cells.rows[0] == head
     for shown, row in zip(cells.rows[1:], frame.to_dict("records"), strict=True):
         assert shown[:2] == ["hope", row["label"]]
         assert shown[3] == f"{row['influence']:+.3f}"
@@ -124,6 +128,7 @@ def test_bars_are_drawn_to_scale_from_zero():
     # 1 of influence is as long as the bar: it reaches from -0.25 to 0.75.
     unit, zero = _WIDTH, _WIDTH / 4
     found = blocks_of(rows)
+    assert "nan" not in rows_html(rows)
     assert [block[:3] for block in found] == [
         (round(zero), round(unit / 2), True),
         (round(unit / 2), round(unit / 2), False),
