@@ -17,12 +17,13 @@ BEFORE = {"flips": 3.0, "grows": 1.0, "shrinks": 4.0, "goes": 3.0, "stays": 2.0}
 AFTER = {"flips": -3.0, "grows": 4.0, "shrinks": 1.0, "comes": 3.0, "stays": 2.0}
 
 
-def matrix(shifts, seed, n_texts=400, words=WORDS, labels=LABELS, **options):
+def matrix(shifts, seed, n_texts=400, words=WORDS, labels=LABELS, scale=1.0, **options):
     """A matrix of random attributions, those on the first label shifted by word."""
     rows = random_rows(seed, n_texts, labels=labels, vocabulary=list(words))
     for text, terms in zip(rows["words"], rows["attribution"], strict=True):
         for position, word in enumerate(text):
             terms[position * len(labels)] += shifts.get(word, 0.0)
+        terms[:] = [scale * term for term in terms]
     return accumulated(rows, labels=labels, **options).finalize()
 
 
@@ -39,6 +40,12 @@ def test_planted_changes_are_found_and_named():
     }  # fmt: skip
     row = frame[(frame["word"] == "flips") & (frame["label"] == "joy")].iloc[0]
     assert row["difference_low"] < -6 * 2 / 3 * 0.9 < row["difference_high"] + 0.5 < 0
+
+
+def test_names_of_changes_do_not_depend_on_the_unit():
+    wanted = matrix(BEFORE, 0).compare(matrix(AFTER, 1))
+    found = matrix(BEFORE, 0, scale=2**-6).compare(matrix(AFTER, 1, scale=2**-6))
+    assert changes(found) == changes(wanted)
 
 
 def test_the_other_way_round_everything_is_mirrored():

@@ -9,6 +9,20 @@ from hypothesis import strategies as st
 
 from hf_attn_attr.influence import statistics
 
+
+@pytest.mark.parametrize(
+    ("q_value", "influence", "log_odds", "wanted"),
+    [
+        (0.05, 0.2, 0.3, True), (0.0, -0.2, -0.3, True), (0.0500001, 0.2, 0.3, False),
+        (0.01, 0.2, -0.3, False), (0.01, -2.0, 3.0, False), (0.01, 0.0, 3.0, False),
+        (0.01, 2.0, 0.0, False), (np.nan, 2.0, 3.0, False), (0.01, 2.0, np.nan, False),
+    ],
+)  # fmt: skip
+def test_data_support_an_influence_of_their_own_direction(q_value, influence, log_odds, wanted):
+    row = {"association_q_value": q_value, "influence": influence, "log_odds": log_odds}
+    assert statistics.supported(row) is wanted
+
+
 seeds = st.integers(0, 2**32 - 1)
 
 
