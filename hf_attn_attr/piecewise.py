@@ -1,5 +1,6 @@
 """A dataset mapped piece by piece: what is finished stays, and pieces may share the processors."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def _in_turn(work: Iterator[tuple[Any, ...]], num_proc: int | None) -> Iterator[
     # As `Dataset.map` does: its children inherit the model, and functions that pickle refuses.
     from multiprocess import Pool
 
-    with Pool(num_proc, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with Pool(num_proc, initializer=_begun) as pool:
         born = _processes(pool)
         for result in [pool.apply_async(_one, (item,)) for item in work]:
             while not result.ready():
@@ -92,6 +93,16 @@ def _in_turn(work: Iterator[tuple[Any, ...]], num_proc: int | None) -> Iterator[
                         "are kept."
                     )
             yield result.get()
+
+
+def _begun() -> None:
+    """What each process begins with: one thread, and nothing to clear away.
+
+    An object that owns threads, such as a session of ONNX Runtime, waits for them when it is
+    cleared away; in a forked process, which has none of them, for ever.
+    """
+    gc.freeze()
+    torch.set_num_threads(1)
 
 
 def _processes(pool: Any) -> set[int]:

@@ -1,6 +1,7 @@
 """Columns: what each row holds, in any batch, and what bad input gets."""
 
 import copy
+import gc
 import json
 import os
 import signal
@@ -320,6 +321,35 @@ def test_a_process_that_is_killed_is_noticed_and_its_pieces_alone_are_missing(ma
         with pytest.raises(ClusterError, match="was killed"):
             many(num_proc=2)
     assert len(rows_of(many(num_proc=2))) == 70
+
+
+class Threaded:
+    """Like an object with threads: whoever clears it away in another process waits for ever."""
+
+    def __init__(self, told):
+        self.told, self.here, self.itself = told, os.getpid(), self
+
+    def __del__(self):
+        if os.getpid() != self.here:
+            self.told.touch()
+
+
+def test_processes_clear_nothing_away_that_was_there_before_them(many, tmp_path, monkeypatch):
+    table = AttributionExtractor.table
+
+    def collecting(self, texts):
+        gc.collect()
+        return table(self, texts)
+
+    monkeypatch.setattr(AttributionExtractor, "table", collecting)
+    gc.disable()
+    try:
+        Threaded(tmp_path / "told")
+        assert len(rows_of(many(num_proc=2))) == 70
+    finally:
+        gc.enable()
+    assert gc.collect()
+    assert not (tmp_path / "told").exists()
 
 
 @pytest.mark.parametrize("num_proc", [0, -1, 1.5])

@@ -1,5 +1,6 @@
 """The same texts give the same numbers, however they are cut, ordered, batched and spread."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -99,7 +100,7 @@ def test_58_shards_processes_and_orders(faults, tmp_path, thorough):
         shards = [take(rows, part) for part in parts]
         paths = [tmp_path / f"{layout}_{number}" for number in range(count)]
         if processes > 1 and layout % 3 == 0:
-            with multiprocessing.get_context("fork").Pool(processes) as pool:
+            with multiprocessing.get_context("fork").Pool(processes, gc.freeze) as pool:
                 pool.starmap(shard, zip(shards, paths, strict=True))
         else:
             for each in zip(shards, paths, strict=True):

@@ -1,6 +1,7 @@
 """Full disks, places that cannot be written, several writers, and caches that were cut."""
 
 import errno
+import gc
 import multiprocessing
 import os
 import re
@@ -201,6 +202,7 @@ def test_21_places_that_cannot_be_written(faults, matrix, tokenizer, two_results
 
 
 def _save_often(matrices, folder, rounds):
+    gc.freeze()
     for number in range(rounds):
         matrices[number % len(matrices)].save_pretrained(folder)
 

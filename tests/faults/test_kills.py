@@ -3,6 +3,7 @@
 A few moments each here; `make kill` tries 50 of each.
 """
 
+import gc
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ from hub.conftest import hub  # noqa: F401
 from influence.test_folding import dataset_of
 from influence.test_storage import same
 from influence.texts import accumulated, random_rows
-from test_extraction import make
+from test_extraction import Threaded, make
 
 from hf_attn_attr import (
     IncompleteCheckpointError,
@@ -38,6 +39,17 @@ from .test_crashes import contents, trained
 KILLS = int(os.environ.get("KILLS", "2"))
 REPO = "owner/matrix"
 ON_A_CLUSTER = Path(__file__).parent / "on_a_cluster.py"
+
+
+def test_a_process_clears_nothing_away_that_was_there_before_it(tmp_path):
+    """It would wait for threads that it does not have: a session of ONNX Runtime did."""
+    gc.disable()
+    try:
+        Threaded(tmp_path / "told")
+        run(gc.collect)
+    finally:
+        gc.enable()
+    assert not (tmp_path / "told").exists()
 
 
 def test_12_death_at_any_moment_of_saving(faults, tmp_path):
