@@ -24,6 +24,7 @@ from .sizes import INDEX, check_sizes
 
 WEIGHTS = "model.safetensors"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+ADAPTER = "adapter_config.json"
 # What of a repository or a folder belongs to a classifier; others need other files of a tokenizer.
 FILES = (
     *(CONFIG, "model*.safetensors", INDEX, TOKENIZER, TOKENIZER_CONFIG),
@@ -41,8 +42,8 @@ def load_model(
     Runs no code from the folder, whatever its files ask for.
 
     Raises:
-        InvalidInputError: If there is no such folder or it holds another kind of model, or a
-            tokenizer whose patterns can take time without end.
+        InvalidInputError: If there is no such folder or it holds another kind of model, an adapter,
+            or a tokenizer whose patterns can take time without end.
         CorruptArtifactError: If a file is missing or unreadable, weights are missing, left over, of
             another shape or not finite, or labels or tokenizer do not fit the model.
     """
@@ -50,6 +51,7 @@ def load_model(
     if not folder.is_dir():
         raise InvalidInputError(f"{folder} is not a folder. Give the folder of a trained model.")
     settle(folder)
+    _refuse_adapter(folder, str(folder))
     for name in (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG):
         if not (folder / name).is_file():
             raise CorruptArtifactError(f"{folder / name} is missing. Train or fetch it again.")
@@ -82,9 +84,9 @@ def load_classifier(
         fast: Whether the tokenizer has to be a fast one.
 
     Raises:
-        InvalidInputError: If there is no such model, it has no trained classification head, its
-            tokenizer is not a fast one or has patterns that can take time without end, or a folder
-            is given with a revision.
+        InvalidInputError: If there is no such model, it has no trained classification head or is an
+            adapter, its tokenizer is not a fast one or has patterns that can take time without end,
+            or a folder is given with a revision.
         HubError: If the Hub lacks it or cannot be reached.
         CorruptArtifactError: As for `load_model`; of any model, if a weight is not finite or the
             config asks for far more weights than there are.
@@ -128,7 +130,8 @@ def located(
     """Where a model's files lie, all of one commit, and the options to load it with.
 
     Raises:
-        InvalidInputError: If there is no such model, or a folder is given with a revision.
+        InvalidInputError: If there is no such model, it is an adapter, or a folder is given with a
+            revision.
         HubError: If the Hub lacks it or cannot be reached.
     """
     options: dict[str, Any] = {"trust_remote_code": False, "token": token}
@@ -139,9 +142,11 @@ def located(
             raise InvalidInputError(
                 f"{folder} is a folder, which has no revision {revision!r}. Leave the revision out."
             )
+        _refuse_adapter(folder, name)
         return folder, options
     options["revision"] = commit = _commit(name, revision, token)
-    folder = fetch(name, commit, (CONFIG,), required=(CONFIG,), token=token)
+    folder = fetch(name, commit, (CONFIG, ADAPTER), token=token)
+    _refuse_adapter(folder, name)
     required = (CONFIG, WEIGHTS) if _is_self_attentive(folder) else (CONFIG,)
     return fetch(name, commit, FILES, required=required, token=token), options
 
@@ -167,6 +172,15 @@ def load_plainly(
         name, config=config, output_loading_info=True, use_safetensors=True, **options, **more
     )
     return model, report
+
+
+def _refuse_adapter(folder: Path, name: str) -> None:
+    if (folder / ADAPTER).is_file():
+        raise InvalidInputError(
+            f"{name} holds an adapter ({ADAPTER}). transformers adds it, or takes other weights, "
+            "where peft is installed and ignores it elsewhere, so answers would depend on that. "
+            "Merge it into its model with peft (merge_and_unload) and save that model."
+        )
 
 
 def _is_self_attentive(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from ..influence import InfluenceMatrix
 from ..influence.locating import FILES as INFLUENCE
 from ..layout import CONFIG
-from ..loading import FILES, load_classifier
+from ..loading import ADAPTER, FILES, load_classifier
 from ..remote import fetch, resolve
 from .belonging import check_belongs
 
@@ -54,7 +54,8 @@ def load_from_hub(
         IncompatibleError: If matrix and model do not belong together.
     """
     commit = resolve(repo_id, revision, token=token)
-    folder = fetch(repo_id, commit, (*FILES, *INFLUENCE), required=(CONFIG,), token=token)
+    wanted = (*FILES, ADAPTER, *INFLUENCE)
+    folder = fetch(repo_id, commit, wanted, required=(CONFIG,), token=token)
     model, tokenizer = load_classifier(folder)
     influence = None
     if (folder / "influence").is_dir():
