@@ -74,8 +74,8 @@ class Contents:
         """Refuse what strangers could not use.
 
         Raises:
-            InvalidInputError: If the tokenizer is not a fast one, the model's attributions are not
-                defined yet, or report or picture are no files.
+            InvalidInputError: If the tokenizer is not a fast one, the model carries an adapter or
+                its attributions are not defined yet, or report or picture are no files.
             IncompatibleError: If matrix and model do not belong together.
         """
         if not getattr(self.tokenizer, "is_fast", False):
@@ -84,6 +84,11 @@ class Contents:
                 "found in texts. Load it with AutoTokenizer.from_pretrained(...)."
             )
         model = self.model
+        if hasattr(model, "peft_config"):  # saved without its weights, or under peft's names
+            raise InvalidInputError(
+                f"{type(model).__name__} carries an adapter of peft, so nobody could load it as a "
+                "whole. Publish what its merge_and_unload() gives."
+            )
         if self.self_attentive and not model.config.head_hidden_size and not model.gauge_texts:
             raise InvalidInputError(
                 "The gauge of this model has not been measured since it was last trained, so its "

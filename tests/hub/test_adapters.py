@@ -3,11 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
-from attribution.zoo import TOKENIZER_OF, build, tokenizer
+from attribution.zoo import TEXTS, TOKENIZER_OF, build, tokenizer
+from datasets import Dataset
 from huggingface_hub import HfApi
+from peft import LoraConfig, get_peft_model
 
-from hf_attn_attr import load_from_hub, pipeline
+from hf_attn_attr import extract, load_from_hub, pipeline, push_to_hub
 from hf_attn_attr.errors import HubError, InvalidInputError
 from hf_attn_attr.loading import ADAPTER, load_classifier, load_model
 from hf_attn_attr.vectors.encoder import distill
@@ -71,3 +74,20 @@ def test_a_publication_is_not_an_adapter_alone(hub, folder, tmp_path):
     upload(tmp_path / "alone")
     with pytest.raises(HubError, match=r"config\.json"):
         load_from_hub(REPO)
+
+
+def test_a_model_is_published_with_its_adapter_merged(hub):
+    base, words = build("bert"), tokenizer(TOKENIZER_OF["bert"])
+    texts = Dataset.from_dict({"text": TEXTS})
+    without = extract(texts, base, words, method="occlusion")["attribution"]
+    adapted = get_peft_model(base, LoraConfig(task_type="SEQ_CLS", init_lora_weights=False)).eval()
+    wanted = extract(texts, adapted, words, method="occlusion")["attribution"]
+    for model in (adapted, base):  # peft changes the model that it is given
+        with pytest.raises(InvalidInputError, match=r"adapter.*merge_and_unload"):
+            push_to_hub(REPO, model, words)
+    assert not hub.repositories
+    push_to_hub(REPO, adapted.merge_and_unload(), words)
+    found = load_from_hub(REPO)
+    again = extract(texts, found.model, found.tokenizer, method="occlusion")["attribution"]
+    np.testing.assert_allclose(np.concatenate(again), np.concatenate(wanted), atol=1e-6)
+    assert np.abs(np.concatenate(wanted) - np.concatenate(without)).max() > 1e-5
